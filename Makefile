@@ -1,0 +1,62 @@
+# The two that matter: `make serve` runs Packshot, `make test` passes its tests.
+# Each does all of its own set-up; the only things needed beforehand are python3 (3.11 or newer, with venv) and make.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+ARGS ?=
+
+.PHONY: serve test test-long check format setup dev packages bench lock clean
+
+serve: setup
+	@$(BIN)/packshot serve $(ARGS)
+
+test: check
+	$(BIN)/pytest --numprocesses=auto $(ARGS)
+
+test-long: dev packages
+	$(BIN)/pytest -m long --timeout=3600 -s $(ARGS)
+
+# Everything that looks at the code without running it.
+check: dev packages
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell src tests docs benchmarks README.md CONTRIBUTING.md CHANGELOG.md
+
+format: dev
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+setup: $(VENV)/.run-is-installed
+dev: $(VENV)/.dev-is-installed
+
+$(VENV)/.run-is-installed: requirements/run.txt requirements/build.txt pyproject.toml
+	@echo "Setting up $(VENV) (once; a minute or so) ..."
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Packshot needs Python 3.11 or newer; name one with PYTHON=..."; exit 2; }
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) --require-hashes -r requirements/run.txt -r requirements/build.txt
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev-is-installed: $(VENV)/.run-is-installed requirements/dev.txt
+	@echo "Adding what the tests need ..."
+	@$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# Programs from Debian that some tests run: installed when that is allowed, named otherwise.
+packages:
+	@sh tests/debian-packages.sh
+
+bench: setup
+	@$(PIP) --require-hashes -r requirements/bench.txt
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+# After a change of the dependencies: hashes for every platform, and no address of any registry.
+lock: dev
+	sh requirements/lock.sh $(BIN)/uv
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage
