@@ -1,0 +1,62 @@
+"""A product image: a picture in one of three places of a product."""
+
+import unicodedata
+from typing import Literal
+
+import msgspec
+
+from packshot.domain.errors import InvalidValue, MissingField
+
+ImageRole = Literal["detail", "preview", "more"]
+"""Where a picture stands: `detail` and `preview` hold one image per product, `more` any number."""
+
+SINGLE_ROLES: frozenset[ImageRole] = frozenset({"detail", "preview"})
+
+MAX_NAME_CHARACTERS = 255
+
+_FORBIDDEN_IN_NAMES = frozenset('/\\:*?"<>|')
+# Invisible characters that reorder or hide parts of a name: cleaned away, since people paste them unknowingly.
+_INVISIBLE = dict.fromkeys(
+    [*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2065), *range(0x2066, 0x206A), 0x061C, 0xFEFF]
+)
+
+
+class ProductImage(msgspec.Struct, frozen=True):
+    """An image on a product. `address` is its unguessable public key; `created_at` is in Unix microseconds."""
+
+    id: int
+    product_id: int
+    role: ImageRole
+    name: str
+    address: str
+    created_at: int
+
+
+class NewImage(msgspec.Struct, frozen=True):
+    """What is known of an image before it has an id."""
+
+    product_id: int
+    role: ImageRole
+    name: str
+    address: str
+    created_at: int
+
+
+def file_name(text: str) -> str:
+    r"""The name an image is stored under: NFC, without bidirectional and zero-width characters.
+
+    The name is data and never becomes part of a path on disk.
+
+    Raises:
+        MissingField: nothing is left of the name.
+        InvalidValue: more than 255 characters, control characters, or one of `/ \ : * ? " < > |`.
+    """
+    # Length first: normalising is linear, but nobody needs it done to a megabyte.
+    if len(text) > MAX_NAME_CHARACTERS:
+        raise InvalidValue("name", f"The file name is longer than {MAX_NAME_CHARACTERS} characters")
+    name = unicodedata.normalize("NFC", text.translate(_INVISIBLE)).strip()
+    if not name:
+        raise MissingField("name")
+    if any(character in _FORBIDDEN_IN_NAMES or unicodedata.category(character) in {"Cc", "Cs"} for character in name):
+        raise InvalidValue("name", "The file name contains invalid characters")
+    return name

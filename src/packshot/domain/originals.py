@@ -1,0 +1,90 @@
+"""An original: the bytes of a picture exactly as they were uploaded, and what their header says."""
+
+from typing import Literal
+
+import msgspec
+
+from packshot.domain.errors import ImageTooLarge
+
+MediaType = Literal["image/jpeg", "image/png", "image/gif", "image/webp", "image/avif", "image/tiff", "image/bmp"]
+"""The formats that are kept. HEIC, PSD, PDF, JPEG XL and SVG are refused."""
+
+EXTENSIONS: dict[str, str] = {
+    "image/jpeg": "jpeg",
+    "image/png": "png",
+    "image/gif": "gif",
+    "image/webp": "webp",
+    "image/avif": "avif",
+    "image/tiff": "tiff",
+    "image/bmp": "bmp",
+}
+"""The file name ending we use for a media type when we have to make one up."""
+
+
+class Header(msgspec.Struct, frozen=True):
+    """What the header of a picture says before any pixel is decoded.
+
+    Sizes are those of the whole canvas. `frames` counts the pictures in the file (animation frames or TIFF
+    pages, at least 1), `total_px` sums the pixels of all of them, `bytes_per_px` is what one decoded pixel
+    takes (1 for 8-bit grey, 3 for RGB, 4 for RGBA, twice that for 16 bits a channel).
+    """
+
+    media_type: MediaType
+    width_px: int
+    height_px: int
+    frames: int = 1
+    total_px: int = 0
+    bytes_per_px: int = 4
+
+
+class ImageLimits(msgspec.Struct, frozen=True):
+    """What a picture may be at most; every number is inclusive."""
+
+    upload_bytes: int = 25 * 1024 * 1024
+    side_px: int = 32_767
+    frame_px: int = 50_000_000
+    frames: int = 1_000
+    total_px: int = 200_000_000
+    decoded_bytes: int = 256 * 1024 * 1024
+
+
+def check_size(size_bytes: int, limits: ImageLimits) -> None:
+    """Refuse more bytes than an upload may have. Raises: ImageTooLarge."""
+    if size_bytes > limits.upload_bytes:
+        raise ImageTooLarge(limits.upload_bytes, size_bytes, "bytes")
+
+
+def check_header(header: Header, limits: ImageLimits) -> None:
+    """Refuse a picture whose header promises more than decoding may cost. Raises: ImageTooLarge."""
+    frame_px = header.width_px * header.height_px
+    for limit, actual, unit in (
+        (limits.side_px, max(header.width_px, header.height_px), "pixels a side"),
+        (limits.frames, header.frames, "frames"),
+        (limits.frame_px, frame_px, "pixels"),
+        (limits.total_px, max(header.total_px, frame_px), "pixels in all frames"),
+        (limits.decoded_bytes, frame_px * header.bytes_per_px, "bytes when decoded"),
+    ):
+        if actual > limit:
+            raise ImageTooLarge(limit, actual, unit)
+
+
+class Original(msgspec.Struct, frozen=True):
+    """The stored bytes behind an image: under which key, what they are, and the name they were given.
+
+    `intact` is False once the stored bytes were found missing or changed; then they are not served.
+    """
+
+    name: str
+    key: str
+    digest: str
+    size_bytes: int
+    media_type: MediaType
+    intact: bool
+
+
+class NewBlob(msgspec.Struct, frozen=True):
+    """Bytes on their way into the store: their digest (SHA-256, 64 hex digits), size and header."""
+
+    digest: str
+    size_bytes: int
+    header: Header

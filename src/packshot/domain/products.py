@@ -1,0 +1,106 @@
+"""Products of all kinds: the fields they have, what each holds, and which of them a caller may set."""
+
+from enum import IntEnum
+from typing import Literal
+
+from packshot.domain.errors import InvalidValue
+from packshot.domain.paging import Value
+
+FieldType = Literal["integer", "number", "text", "flag", "moment"]
+"""What a field holds. A flag is 0 or 1; a moment is in Unix microseconds."""
+
+Fields = dict[str, Value]
+"""Some fields of one product, by name."""
+
+
+class Kind(IntEnum):
+    """What sort of product a row is. All kinds share one id space."""
+
+    SIMPLE = 1
+    PARENT = 3
+    VARIATION = 4
+    LONE_VARIATION = 5
+    EMPTY_PARENT = 6
+    SERVICE = 7
+
+
+FIELDS: dict[str, FieldType] = {
+    "id": "integer",
+    "catalog_id": "integer",
+    "kind": "integer",
+    "parent_id": "integer",
+    "name": "text",
+    "active": "flag",
+    "available": "flag",
+    "bundle": "flag",
+    "code": "text",
+    "xml_id": "text",
+    "sort": "integer",
+    "section_id": "integer",
+    "created_by": "integer",
+    "modified_by": "integer",
+    "created_at": "moment",
+    "changed_at": "moment",
+    "active_from": "moment",
+    "active_to": "moment",
+    "preview_text": "text",
+    "preview_text_type": "text",
+    "detail_text": "text",
+    "detail_text_type": "text",
+    "measure": "integer",
+    "weight": "number",
+    "width": "number",
+    "height": "number",
+    "length": "number",
+    "vat_id": "integer",
+    "vat_included": "flag",
+    "can_buy_zero": "flag",
+    "quantity": "number",
+    "quantity_reserved": "number",
+    "quantity_trace": "flag",
+    "subscribe": "flag",
+    "purchasing_price": "number",
+    "purchasing_currency": "text",
+    "barcode_multi": "flag",
+    "recur_scheme_length": "integer",
+    "recur_scheme_type": "text",
+    "trial_price_id": "integer",
+    "without_order": "flag",
+}
+
+READ_ONLY = frozenset(
+    {"id", "kind", "parent_id", "available", "bundle", "created_at", "changed_at", "quantity_reserved"}
+)
+"""Fields that the store sets itself; a caller's value for them is ignored."""
+
+IMMUTABLE = frozenset({"catalog_id"})
+"""Fields that are set once, when the product is added."""
+
+DEFAULTS: Fields = {
+    "active": 1,
+    "available": 1,
+    "bundle": 0,
+    "sort": 100,
+    "preview_text_type": "text",
+    "detail_text_type": "text",
+    "vat_included": 0,
+    "can_buy_zero": 0,
+    "quantity": 0,
+    "quantity_reserved": 0,
+    "quantity_trace": 0,
+    "subscribe": 1,
+    "barcode_multi": 0,
+    "without_order": 0,
+}
+"""What a new product has where its maker said nothing; every other field is empty."""
+
+_TEXT_TYPES = frozenset({"text", "html"})
+
+
+def check_fields(fields: Fields) -> None:
+    """Refuse values that fit their field's type but not its meaning. Raises: InvalidValue."""
+    for name in ("preview_text_type", "detail_text_type"):
+        if fields.get(name, "text") not in _TEXT_TYPES:
+            raise InvalidValue(name, "must be text or html")
+    if "name" in fields and not str(fields["name"] or "").strip():
+        raise InvalidValue("name", "must not be empty")
