@@ -1,0 +1,1 @@
+"""Rows and bytes: the only floor that speaks SQL and touches files."""

@@ -1,0 +1,91 @@
+"""Rows of blobs: which bytes exist, and whether anything still points at them."""
+
+import msgspec
+
+from packshot.domain.originals import NewBlob
+from packshot.storage.database import Reads, Tx
+
+_UNREFERENCED = "NOT EXISTS (SELECT 1 FROM image WHERE image.blob_id = blob.id)"
+
+
+class StoredBlob(msgspec.Struct, frozen=True):
+    """A live blob's row."""
+
+    id: int
+    key: str
+    size_bytes: int
+
+
+async def find_live(reads: Reads, account_id: int, digest: str) -> StoredBlob | None:
+    """The blob that new images with these bytes share, if there is one."""
+    row = await reads.one(
+        "SELECT id, key, size_bytes FROM blob WHERE account_id = ?1 AND digest = ?2 AND state = 'live'",
+        account_id, digest,
+    )  # fmt: skip
+    return None if row is None else StoredBlob(*row)
+
+
+async def add_blob(tx: Tx, account_id: int, blob: NewBlob, key: str, now: int) -> int:
+    """Insert a live blob whose bytes are on the disk already, and return its id."""
+    header = blob.header
+    return await tx.insert(
+        "INSERT INTO blob"
+        " (account_id, digest, key, size_bytes, media_type, width_px, height_px, frames, state, created_at)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'live', ?9) RETURNING id",
+        account_id, blob.digest, key, blob.size_bytes,
+        header.media_type, header.width_px, header.height_px, header.frames, now,
+    )  # fmt: skip
+
+
+async def mark_corrupt(tx: Tx, blob_id: int) -> None:
+    """Take a blob whose bytes are missing or wrong out of use."""
+    await tx.run("UPDATE blob SET state = 'corrupt' WHERE id = ?1", blob_id)
+
+
+async def heal(tx: Tx, account_id: int, digest: str, blob_id: int) -> None:
+    """Point images of corrupt blobs with the same digest at a blob that has those bytes again."""
+    await tx.run(
+        "UPDATE image SET blob_id = ?3 WHERE blob_id IN"
+        " (SELECT id FROM blob WHERE account_id = ?1 AND digest = ?2 AND state = 'corrupt')",
+        account_id, digest, blob_id,
+    )  # fmt: skip
+
+
+async def doom(tx: Tx, created_before: int, now: int, limit: int) -> int:
+    """Doom up to *limit* live or corrupt blobs that nothing points at; return how many.
+
+    A doomed blob never comes back to life: equal bytes uploaded later get a new generation, so a late
+    delete can only hit a key that nothing will point at again.
+    """
+    return await tx.run(
+        "UPDATE blob SET state = 'doomed', doomed_at = ?2 WHERE id IN (SELECT id FROM blob"
+        f" WHERE state IN ('live', 'corrupt') AND created_at < ?1 AND {_UNREFERENCED} ORDER BY id LIMIT ?3)",
+        created_before, now, limit,
+    )  # fmt: skip
+
+
+async def of_doomed(reads: Reads, doomed_before: int, limit: int) -> list[tuple[int, str]]:
+    """(id, key) of blobs doomed before that moment, longest first."""
+    rows = await reads.all(
+        "SELECT id, key FROM blob WHERE state = 'doomed' AND doomed_at < ?1 ORDER BY doomed_at LIMIT ?2",
+        doomed_before, limit,
+    )  # fmt: skip
+    return [(row[0], row[1]) for row in rows]
+
+
+async def forget(tx: Tx, blob_id: int) -> None:
+    """Delete the row of a doomed blob whose bytes are gone."""
+    await tx.run("DELETE FROM blob WHERE id = ?1 AND state = 'doomed'", blob_id)
+
+
+async def has_key(reads: Reads, key: str) -> bool:
+    """Whether any row, in whatever state, names that key."""
+    return await reads.one("SELECT 1 FROM blob WHERE key = ?1", key) is not None
+
+
+async def of_blobs(reads: Reads, after_id: int, limit: int) -> list[tuple[int, str, int, str, str]]:
+    """(id, key, size, digest, state) of blobs by id, for walks over the whole store."""
+    rows = await reads.all(
+        "SELECT id, key, size_bytes, digest, state FROM blob WHERE id > ?1 ORDER BY id LIMIT ?2", after_id, limit
+    )
+    return [(row[0], row[1], row[2], row[3], row[4]) for row in rows]

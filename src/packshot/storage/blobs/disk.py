@@ -1,0 +1,198 @@
+"""Blobs as plain files: staged, flushed, renamed, and the folder flushed, before anybody hears of them."""
+
+import asyncio
+import errno
+import os
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from packshot.domain.errors import PackshotError, StoreFull, Unavailable
+from packshot.storage.blobs import Bytes
+
+Result = TypeVar("Result")
+
+STREAM_PIECE_BYTES = 256 * 1024
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_OPEN_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Files:
+    """The file operations that durability rests on; tests put faults here."""
+
+    def open_new(self, path: Path) -> int:
+        """Create a file that did not exist, for its owner only."""
+        return os.open(path, _OPEN_NEW, 0o600)
+
+    def write(self, descriptor: int, data: Bytes) -> None:
+        """Write all of it."""
+        left = memoryview(data)
+        while left:
+            left = left[os.write(descriptor, left) :]
+
+    def fsync(self, descriptor: int) -> None:
+        """Flush a file or folder to the disk."""
+        os.fsync(descriptor)
+
+    def close(self, descriptor: int) -> None:
+        """Close a descriptor."""
+        os.close(descriptor)
+
+    def rename(self, source: Path, target: Path) -> None:
+        """Give a file its final name."""
+        os.rename(source, target)  # noqa: PTH104 - one system call, named as such
+
+    def unlink(self, path: Path) -> None:
+        """Remove a name."""
+        path.unlink(missing_ok=True)
+
+
+class DiskBlobs:
+    """Blobs below one folder: `blobs/<first two digits>/<key>`, uploads in `staging/` beside them.
+
+    *failed* is called, from any thread, when a write, flush or close fails for another reason than a full
+    disk: nobody knows then what the disk holds, and the process has to stop.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        threads: ThreadPoolExecutor,
+        failed: Callable[[BaseException], None],
+        files: Files | None = None,
+    ) -> None:
+        self._blobs = root / "blobs"
+        self._staging = root / "staging"
+        self._threads = threads
+        self._failed = failed
+        self._files = files or Files()
+
+    def prepare(self) -> None:
+        """Create the folders, all 256 of them, so that no upload ever has to flush a new one."""
+        if (self._blobs / "ff").is_dir() and self._staging.is_dir():
+            return
+        self._staging.mkdir(parents=True, exist_ok=True)
+        for number in range(256):
+            (self._blobs / f"{number:02x}").mkdir(parents=True, exist_ok=True)
+        for folder in (self._blobs, self._blobs.parent):
+            self._flush_folder(folder)
+
+    def path(self, key: str) -> Path:
+        """Where a key's bytes lie."""
+        return self._blobs / key[:2] / key
+
+    async def put(self, key: str, data: Bytes) -> None:
+        """See `BlobStore.put`."""
+        await self._in_thread(lambda: self._put(key, data))
+
+    def _put(self, key: str, data: Bytes) -> None:
+        staged, target = self._staging / uuid.uuid4().hex, self.path(key)
+        try:
+            descriptor = self._files.open_new(staged)
+            try:
+                self._files.write(descriptor, data)
+                self._files.fsync(descriptor)
+            finally:
+                self._files.close(descriptor)
+            # Rename last: a reader sees the whole blob or none, also after a power cut (the file was
+            # flushed above, its name is flushed below).
+            self._files.rename(staged, target)
+            self._flush_folder(target.parent)
+        except OSError as error:
+            raise self._translated(error, staged) from error
+
+    def _translated(self, error: OSError, staged: Path) -> PackshotError:
+        if error.errno in _FULL:
+            self._files.unlink(staged)
+            return StoreFull()
+        if error.errno not in {errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOENT}:
+            self._failed(error)
+        return Unavailable("blob store")
+
+    def _flush_folder(self, folder: Path) -> None:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            self._files.fsync(descriptor)
+        finally:
+            self._files.close(descriptor)
+
+    async def find_size(self, key: str) -> int | None:
+        """See `BlobStore.find_size`."""
+        try:
+            return self.path(key).stat().st_size
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise Unavailable("blob store") from error
+
+    def read_now(self, key: str, start: int, end: int) -> bytes:
+        """See `BlobStore.read_now`."""
+        try:
+            descriptor = os.open(self.path(key), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                return _read_exactly(descriptor, start, end)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise Unavailable("blob store") from error
+
+    async def stream(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
+        """See `BlobStore.stream`."""
+        for first in range(start, end, STREAM_PIECE_BYTES):
+            yield await self._in_thread(partial(self.read_now, key, first, min(first + STREAM_PIECE_BYTES, end)))
+
+    async def delete(self, key: str) -> None:
+        """See `BlobStore.delete`."""
+        try:
+            await self._in_thread(lambda: self._files.unlink(self.path(key)))
+        except OSError as error:
+            raise Unavailable("blob store") from error
+
+    async def of_keys(self, older_than_s: float) -> list[str]:
+        """See `BlobStore.of_keys`."""
+        return await self._in_thread(lambda: self._old_names(self._blobs.iterdir(), older_than_s))
+
+    async def sweep_staging(self, older_than_s: float) -> int:
+        """See `BlobStore.sweep_staging`."""
+
+        def sweep() -> int:
+            names = self._old_names([self._staging], older_than_s)
+            for name in names:
+                self._files.unlink(self._staging / name)
+            return len(names)
+
+        return await self._in_thread(sweep)
+
+    def _old_names(self, folders: "Iterator[Path] | list[Path]", older_than_s: float) -> list[str]:
+        limit = self._disk_time() - older_than_s
+        return [
+            entry.name
+            for folder in folders
+            for entry in os.scandir(folder)
+            if entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_mtime <= limit
+        ]
+
+    def _disk_time(self) -> float:
+        """The time by the disk's own clock: on a network file system ours may differ."""
+        probe = self._staging / f"clock-{uuid.uuid4().hex}"
+        probe.touch(mode=0o600)
+        try:
+            return probe.stat().st_mtime
+        finally:
+            probe.unlink(missing_ok=True)
+
+    async def _in_thread(self, function: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function)
+
+
+def _read_exactly(descriptor: int, start: int, end: int) -> bytes:
+    data = os.pread(descriptor, end - start, start)
+    while len(data) < end - start:
+        more = os.pread(descriptor, end - start - len(data), start + len(data))
+        if not more:
+            raise OSError(errno.EIO, "the file is shorter than its row says")
+        data += more
+    return data

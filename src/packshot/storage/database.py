@@ -1,0 +1,153 @@
+"""One SQLite database: reads inline on the event loop, writes through the one writer thread."""
+
+import sqlite3
+from collections.abc import Awaitable, Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from packshot.domain.errors import Conflict, PackshotError, StoreFull, Unavailable
+from packshot.storage.writer import Writer
+
+Row = tuple[Any, ...]
+Result = TypeVar("Result")
+
+_TRANSACTION_WORDS = (
+    "BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE", "PRAGMA", "ATTACH", "DETACH", "VACUUM",
+)  # fmt: skip
+
+
+class Reads(Protocol):
+    """Whatever answers queries: the database itself, or the transaction of a work."""
+
+    async def one(self, sql: str, *values: Any) -> Row | None:
+        """The first row, or None."""
+
+    async def all(self, sql: str, *values: Any) -> list[Row]:
+        """Every row, in the order the statement asks for."""
+
+
+class Tx:
+    """The transaction a work runs in; the only thing a work may await.
+
+    On SQLite none of its methods ever suspends. A statement that would end the transaction of the
+    neighbours in the same group is refused.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    async def one(self, sql: str, *values: Any) -> Row | None:
+        """The first row, or None."""
+        rows = self._connection.execute(_checked(sql), values).fetchall()
+        return rows[0] if rows else None
+
+    async def all(self, sql: str, *values: Any) -> list[Row]:
+        """Every row, in the order the statement asks for."""
+        return self._connection.execute(_checked(sql), values).fetchall()
+
+    async def run(self, sql: str, *values: Any) -> int:
+        """Change rows and return how many were changed."""
+        return self._connection.execute(_checked(sql), values).rowcount
+
+    async def insert(self, sql: str, *values: Any) -> int:
+        """Insert one row with a statement that ends in `RETURNING id`, and return that id."""
+        ((row_id,),) = self._connection.execute(_checked(sql), values).fetchall()
+        return int(row_id)
+
+
+Work = Callable[[Tx], Awaitable[Result]]
+"""A coroutine function that changes rows: it awaits nothing but its Tx, catches no database error,
+holds no lock and leaves no trace outside, since it may be run twice."""
+
+
+class Database:
+    """Reads and writes of one SQLite file. Open it with `open_database`."""
+
+    def __init__(self, reader: sqlite3.Connection, writer: Writer, failed: Callable[[BaseException], None]) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._failed = failed
+
+    async def one(self, sql: str, *values: Any) -> Row | None:
+        """The first row, or None. Raises: Unavailable."""
+        rows = await self.all(sql, *values)
+        return rows[0] if rows else None
+
+    async def all(self, sql: str, *values: Any) -> list[Row]:
+        """Every row, in the order the statement asks for. Raises: Unavailable."""
+        try:
+            # fetchall, never a cursor: an unfinished one would pin the snapshot of every later read
+            # and keep the write-ahead log from starting over.
+            return self._reader.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise self._translated(error) from error
+
+    async def write(self, work: Work[Result]) -> Result:
+        """Run *work* in a transaction and return its result once that is on the disk.
+
+        Raises:
+            Unavailable: the database is locked, its queue is full, or its disk fails.
+            StoreFull: the disk has no room.
+            Conflict: the change violates a constraint.
+            PackshotError: whatever the work itself raises; then nothing of it is kept.
+        """
+        try:
+            return await self._writer.write(work)
+        except sqlite3.Error as error:
+            raise self._translated(error) from error
+
+    def queued(self) -> int:
+        """How many works wait for the writer."""
+        return self._writer.queued()
+
+    async def close(self) -> None:
+        """Finish the queued works and close both connections."""
+        await self._writer.close()
+        self._reader.close()
+
+    def _translated(self, error: sqlite3.Error) -> PackshotError:
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+        if code == sqlite3.SQLITE_IOERR:
+            # After a failed flush nobody knows what the disk holds: stop instead of guessing.
+            self._failed(error)
+        return _translation(code, error)
+
+
+def _translation(code: int, error: sqlite3.Error) -> PackshotError:
+    if code == sqlite3.SQLITE_FULL:
+        return StoreFull()
+    if code == sqlite3.SQLITE_CONSTRAINT:
+        return Conflict(str(error))
+    if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY,
+                sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:  # fmt: skip
+        return Unavailable("database")
+    raise error  # a statement of ours is wrong: a bug, not a failure we foresaw
+
+
+@lru_cache(maxsize=1024)
+def _checked(sql: str) -> str:
+    if sql.lstrip().upper().startswith(_TRANSACTION_WORDS):
+        raise RuntimeError("a work may not control its transaction")
+    return sql
+
+
+def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+    """A connection with our settings: WAL, every commit flushed, foreign keys on, 5 s patience with locks."""
+    # isolation_level=None: the driver must never open a transaction of its own behind our back.
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
+    for pragma in (
+        "busy_timeout = 5000", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "cache_size = -16000",
+    ):  # fmt: skip
+        connection.execute(f"PRAGMA {pragma}").fetchall()
+    if read_only:
+        connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def open_database(path: Path, failed: Callable[[BaseException], None]) -> Database:
+    """Open the migrated database at *path* on the running event loop.
+
+    *failed* is called, on the loop's thread, when the disk under the database fails.
+    """
+    return Database(connect(path, read_only=True), Writer(lambda: connect(path), Tx, failed), failed)

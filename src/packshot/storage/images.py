@@ -1,0 +1,96 @@
+"""Rows of product images. Every query carries the account, so a foreign id is just not there."""
+
+from packshot.domain.images import NewImage, ProductImage
+from packshot.domain.originals import Original
+from packshot.domain.paging import Page, Query
+from packshot.storage.database import Reads, Row, Tx
+from packshot.storage.query import Column, Listing, page
+
+_COLUMNS = "id, product_id, role, name, address, created_at"
+_FIND = f"SELECT {_COLUMNS} FROM image WHERE id = ?1 AND product_id = ?2 AND account_id = ?3"
+
+_IMAGES = Listing(
+    select=_COLUMNS,
+    table="image",
+    scope="product_id = ?1 AND account_id = ?2",
+    columns={
+        "id": Column("id"),
+        "product_id": Column("product_id"),
+        "role": Column("role"),
+        "name": Column("name", "name_folded"),
+        "created_at": Column("created_at"),
+    },
+)
+
+_ORIGINAL = (
+    "SELECT i.name, b.key, b.digest, b.size_bytes, b.media_type, b.state"
+    " FROM image i JOIN blob b ON b.id = i.blob_id WHERE "
+)
+
+
+async def find_image(reads: Reads, account_id: int, product_id: int, image_id: int) -> ProductImage | None:
+    """That image, if it is on that product of the account."""
+    row = await reads.one(_FIND, image_id, product_id, account_id)
+    return None if row is None else ProductImage(*row)
+
+
+async def list_images(reads: Reads, account_id: int, product_id: int, query: Query) -> Page[ProductImage]:
+    """One page of a product's images."""
+    return await page(reads, _IMAGES, (product_id, account_id), query, lambda row: ProductImage(*row))
+
+
+async def of_product(reads: Reads, account_id: int, product_id: int) -> list[ProductImage]:
+    """All images of a product, by id."""
+    rows = await reads.all(
+        f"SELECT {_COLUMNS} FROM image WHERE product_id = ?1 AND account_id = ?2 ORDER BY id", product_id, account_id
+    )
+    return [ProductImage(*row) for row in rows]
+
+
+async def add_image(tx: Tx, account_id: int, image: NewImage, blob_id: int) -> ProductImage:
+    """Insert an image that points at a blob."""
+    image_id = await tx.insert(
+        "INSERT INTO image (account_id, product_id, role, name, name_folded, address, blob_id, created_at)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) RETURNING id",
+        account_id, image.product_id, image.role, image.name, image.name.casefold(), image.address, blob_id,
+        image.created_at,
+    )  # fmt: skip
+    return ProductImage(image_id, image.product_id, image.role, image.name, image.address, image.created_at)
+
+
+async def remove_image(tx: Tx, account_id: int, product_id: int, image_id: int) -> bool:
+    """Delete the image's row, never its bytes; False if it is not on that product."""
+    removed = await tx.run(
+        "DELETE FROM image WHERE id = ?1 AND product_id = ?2 AND account_id = ?3", image_id, product_id, account_id
+    )
+    return removed > 0
+
+
+async def remove_role(tx: Tx, account_id: int, product_id: int, role: str) -> None:
+    """Delete whatever image has that role on the product."""
+    await tx.run(
+        "DELETE FROM image WHERE product_id = ?1 AND role = ?2 AND account_id = ?3", product_id, role, account_id
+    )
+
+
+def _original(row: Row) -> Original:
+    name, key, digest, size_bytes, media_type, state = row
+    return Original(name, key, digest, size_bytes, media_type, intact=state == "live")
+
+
+async def find_original(reads: Reads, account_id: int, image_id: int) -> Original | None:
+    """The original behind an image of the account."""
+    row = await reads.one(f"{_ORIGINAL} i.id = ?1 AND i.account_id = ?2", image_id, account_id)
+    return None if row is None else _original(row)
+
+
+async def find_original_at(reads: Reads, address: str) -> Original | None:
+    """The original behind a public address."""
+    row = await reads.one(f"{_ORIGINAL} i.address = ?1", address)
+    return None if row is None else _original(row)
+
+
+async def next_id(reads: Reads) -> int:
+    """The id that the next row gets, as long as none was ever deleted."""
+    row = await reads.one("SELECT coalesce(max(id), 0) + 1 FROM image")
+    return int(row[0]) if row else 1

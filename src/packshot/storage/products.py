@@ -1,0 +1,90 @@
+"""Rows of products, as fields by name: the columns bear the names of the domain's fields."""
+
+from collections.abc import Collection
+
+from packshot.domain.paging import Page, Query
+from packshot.domain.products import FIELDS, Fields, Kind
+from packshot.storage.database import Reads, Row, Tx
+from packshot.storage.query import Column, Listing, page
+
+_COLUMNS = {name: Column(name, "name_folded" if name == "name" else "") for name in FIELDS}
+
+
+async def list_products(
+    reads: Reads, account_id: int, kinds: Collection[Kind], fields: Collection[str], query: Query
+) -> Page[Fields]:
+    """One page of an account's products of these kinds, each with just these fields."""
+    chosen = [name for name in FIELDS if name in fields]
+    listing = Listing(
+        select=", ".join(chosen),
+        table="product",
+        scope=f"account_id = ?1 AND kind IN ({_numbers(kinds)})",
+        columns=_COLUMNS,
+    )
+
+    def make(row: Row) -> Fields:
+        return dict(zip(chosen, row, strict=True))
+
+    return await page(reads, listing, (account_id,), query, make)
+
+
+async def find_product(reads: Reads, account_id: int, product_id: int, kinds: Collection[Kind]) -> Fields | None:
+    """All fields of that product, if the account has it and it is of one of these kinds."""
+    row = await reads.one(
+        f"SELECT {', '.join(FIELDS)} FROM product WHERE id = ?1 AND account_id = ?2 AND kind IN ({_numbers(kinds)})",
+        product_id, account_id,
+    )  # fmt: skip
+    return None if row is None else dict(zip(FIELDS, row, strict=True))
+
+
+async def find_catalog_of(reads: Reads, account_id: int, product_id: int) -> int | None:
+    """The id of the catalog that holds the product, whatever its kind."""
+    row = await reads.one("SELECT catalog_id FROM product WHERE id = ?1 AND account_id = ?2", product_id, account_id)
+    return None if row is None else int(row[0])
+
+
+async def find_by_code(reads: Reads, catalog_id: int, code: str) -> int | None:
+    """The id of the product with that code in the catalog."""
+    row = await reads.one("SELECT id FROM product WHERE catalog_id = ?1 AND code = ?2", catalog_id, code)
+    return None if row is None else int(row[0])
+
+
+async def add_product(tx: Tx, account_id: int, fields: Fields) -> int:
+    """Insert a product and return its id; its outer id (`xml_id`) becomes that id where none is given."""
+    columns = {"account_id": account_id, "name_folded": str(fields["name"]).casefold(), **_known(fields)}
+    marks = ", ".join(f"?{number}" for number in range(1, len(columns) + 1))
+    product_id = await tx.insert(
+        f"INSERT INTO product ({', '.join(columns)}) VALUES ({marks}) RETURNING id", *columns.values()
+    )
+    await tx.run("UPDATE product SET xml_id = CAST(id AS TEXT) WHERE id = ?1 AND xml_id IS NULL", product_id)
+    return product_id
+
+
+async def update_product(tx: Tx, product_id: int, fields: Fields) -> None:
+    """Set these fields of the product."""
+    columns = _known(fields)
+    if "name" in columns:
+        columns["name_folded"] = str(columns["name"]).casefold()
+    changes = ", ".join(f"{name} = ?{number}" for number, name in enumerate(columns, start=2))
+    await tx.run(f"UPDATE product SET {changes} WHERE id = ?1", product_id, *columns.values())
+
+
+async def remove_product(tx: Tx, account_id: int, product_id: int) -> bool:
+    """Delete the product with its variations and all their images; their blobs become orphans."""
+    removed = await tx.run("DELETE FROM product WHERE id = ?1 AND account_id = ?2", product_id, account_id)
+    return removed > 0
+
+
+def _known(fields: Fields) -> Fields:
+    """Only names from the closed table ever become part of a statement."""
+    return {name: value for name, value in fields.items() if name in FIELDS}
+
+
+def _numbers(kinds: Collection[Kind]) -> str:
+    return ", ".join(str(int(kind)) for kind in sorted(kinds))
+
+
+async def next_id(reads: Reads) -> int:
+    """The id that the next row gets, as long as none was ever deleted."""
+    row = await reads.one("SELECT coalesce(max(id), 0) + 1 FROM product")
+    return int(row[0]) if row else 1

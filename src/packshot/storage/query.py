@@ -1,0 +1,116 @@
+"""Filters, orders and pages as SQL: closed tables from field to column, values always bound."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from packshot.domain.errors import InvalidValue
+from packshot.domain.paging import Condition, Page, Query, Value
+from packshot.storage.database import Reads, Row
+
+Result = TypeVar("Result")
+
+MAX_VALUES = 1_000
+"""How many values one filter may compare with."""
+
+_COMPARISONS = {">": ">", ">=": ">=", "<": "<", "<=": "<="}
+_PATTERNS = {"contains": "LIKE", "like": "LIKE", "not contains": "NOT LIKE", "not like": "NOT LIKE"}
+
+
+class Column(msgspec.Struct, frozen=True):
+    """Where a field lives. `folded` is the column with the case-folded text that patterns search."""
+
+    name: str
+    folded: str = ""
+
+
+class Listing(msgspec.Struct, frozen=True):
+    """A list that can be asked for: what it selects, from where, and by which fields it filters and sorts.
+
+    `scope` is the fixed part of the condition, with its values at `?1`, `?2`, ...
+    """
+
+    select: str
+    table: str
+    scope: str
+    columns: Mapping[str, Column]
+
+
+async def page(
+    reads: Reads, listing: Listing, scope: tuple[Any, ...], query: Query, make: Callable[[Row], Result]
+) -> Page[Result]:
+    """The rows of one page, in the wanted order and by id where that leaves a choice.
+
+    Fields that the listing does not know are ignored, in filters as in orders. One statement serves the
+    usual case: the total is counted only where the page itself does not give it away.
+
+    Raises:
+        InvalidValue: a filter compares with too many values.
+    """
+    values = list(scope)
+    where = " AND ".join([listing.scope, *_conditions(listing, query, values)])
+    source = f"FROM {listing.table} WHERE {where}"
+    window = f"LIMIT {query.limit:d} OFFSET {query.offset:d}"
+    rows = await reads.all(
+        f"SELECT {listing.select} {source} ORDER BY {_order(listing, query)} {window}",
+        *values,
+    )
+    return Page([make(row) for row in rows], await _total(reads, source, values, query, len(rows)))
+
+
+async def _total(reads: Reads, source: str, values: list[Any], query: Query, count: int) -> int | None:
+    if not query.counted:
+        return None
+    if count < query.limit and (count or not query.offset):
+        return query.offset + count
+    row = await reads.one(f"SELECT count(*) {source}", *values)
+    return int(row[0]) if row else 0
+
+
+def _order(listing: Listing, query: Query) -> str:
+    wanted = {ordering.field: ordering.descending for ordering in query.orderings if ordering.field in listing.columns}
+    wanted.setdefault("id", False)
+    return ", ".join(f"{listing.columns[field].name}{' DESC' if down else ''}" for field, down in wanted.items())
+
+
+def _conditions(listing: Listing, query: Query, values: list[Any]) -> list[str]:
+    return [
+        _condition(listing.columns[condition.field], condition, values)
+        for condition in query.conditions
+        if condition.field in listing.columns
+    ]
+
+
+def _condition(column: Column, condition: Condition, values: list[Any]) -> str:
+    if condition.operator in _COMPARISONS:
+        return f"{column.name} {_COMPARISONS[condition.operator]} {_bind(values, condition.values[0])}"
+    if condition.operator in _PATTERNS:
+        return _pattern(column, condition, values)
+    return _membership(column, condition, values)
+
+
+def _pattern(column: Column, condition: Condition, values: list[Any]) -> str:
+    text = str(condition.values[0]).casefold().replace("\\", "\\\\").replace("_", "\\_")
+    if "contains" in condition.operator:
+        text = "%" + text.replace("%", "\\%") + "%"
+    searched = column.folded or f"lower(CAST({column.name} AS TEXT))"
+    test = f"{searched} {_PATTERNS[condition.operator]} {_bind(values, text)} ESCAPE '\\'"
+    return f"({test} OR {column.name} IS NULL)" if condition.operator.startswith("not") else test
+
+
+def _membership(column: Column, condition: Condition, values: list[Any]) -> str:
+    """`=` or `!=` with any number of values; NULL is a value like any other here."""
+    if len(condition.values) > MAX_VALUES:
+        raise InvalidValue("filter", f"compares with more than {MAX_VALUES} values")
+    wanted = [value for value in condition.values if value is not None]
+    tests = [f"{column.name} IN ({', '.join(_bind(values, value) for value in wanted)})"] if wanted else []
+    if len(wanted) < len(condition.values):
+        tests.append(f"{column.name} IS NULL")
+    found = f"({' OR '.join(tests)})" if tests else "1 = 0"
+    return found if condition.operator == "=" else f"({found}) IS NOT TRUE"
+
+
+def _bind(values: list[Any], value: Value) -> str:
+    values.append(value)
+    return f"?{len(values)}"
