@@ -1,0 +1,46 @@
+"""Is everything as it should be? Rows against bytes, and the database against itself."""
+
+from collections.abc import AsyncIterator, Callable
+
+import msgspec
+
+from packshot.services.core import Core
+from packshot.storage import blob_rows
+from packshot.storage.health import foreign_key_errors, integrity_errors
+
+BATCH = 500
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing looked at: `ok`, and what was found in a sentence."""
+
+    ok: bool
+    what: str
+
+
+async def examine(core: Core, progress: Callable[[int], None]) -> AsyncIterator[Finding]:
+    """Look at the database, then at every blob. *progress* hears how many blobs have been looked at."""
+    errors = [*await integrity_errors(core.db), *await foreign_key_errors(core.db)]
+    yield Finding(not errors, f"database: {'; '.join(errors[:5]) or 'consistent'}")
+    async for finding in _blobs(core, progress):
+        yield finding
+
+
+async def _blobs(core: Core, progress: Callable[[int], None]) -> AsyncIterator[Finding]:
+    seen, after = 0, 0
+    findings = 0
+    known: set[str] = set()
+    while batch := await blob_rows.of_blobs(core.db, after, BATCH):
+        for _, key, size_bytes, _, state in batch:
+            known.add(key)
+            actual = await core.blobs.find_size(key)
+            if state == "live" and actual != size_bytes:
+                findings += 1
+                lost = "is missing" if actual is None else f"has {actual} bytes instead of {size_bytes}"
+                yield Finding(ok=False, what=f"blob {key} {lost}: upload the picture again, or restore it")
+        seen, after = seen + len(batch), batch[-1][0]
+        progress(seen)
+    if not findings:
+        yield Finding(ok=True, what=f"blobs: {seen} rows, every live one has its bytes")
+    strangers = [key for key in await core.blobs.of_keys(0) if key not in known]
+    yield Finding(ok=True, what=f"files without a row: {len(strangers)} (swept once they are a day old)")

@@ -1,0 +1,84 @@
+"""What happens to bytes that nothing points at: doomed, later deleted; and files nobody knows: swept.
+
+The database alone says what exists. Every step may be repeated, stopped or killed at any point.
+"""
+
+import asyncio
+from functools import partial
+
+import msgspec
+import structlog
+
+from packshot.domain.errors import PackshotError
+from packshot.services.core import Core
+from packshot.storage import blob_rows
+
+BATCH = 500
+_SECOND = 1_000_000
+
+_log = structlog.get_logger("packshot.upkeep")
+
+
+class Round(msgspec.Struct, frozen=True):
+    """What one round did: orphans doomed, doomed blobs deleted, unknown files and unfinished uploads swept."""
+
+    doomed: int = 0
+    reaped: int = 0
+    swept: int = 0
+    staging: int = 0
+
+
+async def run_for_ever(core: Core) -> None:
+    """A round every `upkeep.every_s` seconds; a round that fails is logged and the next one tries again."""
+    while True:
+        await asyncio.sleep(core.upkeep.every_s)
+        try:
+            done = await run_once(core)
+        except PackshotError as error:
+            _log.warning("upkeep failed", why=str(error))
+            continue
+        if done != Round():
+            _log.info("upkeep", **msgspec.structs.asdict(done))
+
+
+async def run_once(core: Core) -> Round:
+    """Doom, reap and sweep once. Raises: Unavailable."""
+    return Round(await doom(core), await reap(core), await sweep(core), await _sweep_staging(core))
+
+
+async def doom(core: Core) -> int:
+    """Doom the blobs that nothing points at, and return how many.
+
+    Young ones are left alone: an upload may be about to share them.
+    """
+    now, count = core.now(), 0
+    while True:
+        batch = await core.db.write(lambda tx: blob_rows.doom(tx, now - core.upkeep.young_s * _SECOND, now, BATCH))
+        count += batch
+        if batch < BATCH:
+            return count
+
+
+async def reap(core: Core) -> int:
+    """Delete the bytes of blobs doomed longer than the retention, then their rows; return how many."""
+    before, count = core.now() - core.upkeep.retention_s * _SECOND, 0
+    while batch := await blob_rows.of_doomed(core.db, before, BATCH):
+        for blob_id, key in batch:
+            await core.blobs.delete(key)
+            await core.db.write(partial(blob_rows.forget, blob_id=blob_id))
+        count += len(batch)
+    return count
+
+
+async def sweep(core: Core) -> int:
+    """Delete stored bytes older than the grace that no row names; return how many."""
+    count = 0
+    for key in await core.blobs.of_keys(core.upkeep.grace_s):
+        if not await blob_rows.has_key(core.db, key):
+            await core.blobs.delete(key)
+            count += 1
+    return count
+
+
+async def _sweep_staging(core: Core) -> int:
+    return await core.blobs.sweep_staging(core.upkeep.grace_s)
