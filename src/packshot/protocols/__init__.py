@@ -1,0 +1,1 @@
+"""The doors: one folder per protocol, each decoding, calling one service function, and encoding."""

@@ -1,0 +1,19 @@
+"""Request bodies, the same for every protocol: bounded reading, then JSON, form or multipart into one mapping."""
+
+from packshot.protocols.body.as_json import decode_json, parse_json
+from packshot.protocols.body.forms import parse_form
+from packshot.protocols.body.media import merge, parse
+from packshot.protocols.body.multipart_form import parse_multipart
+from packshot.protocols.body.read import BodyLimits, InFlight, reading
+
+__all__ = [
+    "BodyLimits",
+    "InFlight",
+    "decode_json",
+    "merge",
+    "parse",
+    "parse_form",
+    "parse_json",
+    "parse_multipart",
+    "reading",
+]
