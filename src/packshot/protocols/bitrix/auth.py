@@ -1,0 +1,70 @@
+"""From a request's address and parameters to the method it names and the caller behind it."""
+
+from typing import Any
+
+import msgspec
+
+from packshot.domain.access import Principal
+from packshot.domain.errors import Unauthenticated
+from packshot.protocols.bitrix import wire
+from packshot.protocols.bitrix.errors import UnknownMethod
+from packshot.protocols.bitrix.methods import METHODS, Method
+from packshot.services import access
+from packshot.services.core import Core
+
+_MAX_USER_DIGITS = 18
+
+
+class Address(msgspec.Struct, frozen=True):
+    """What the path says: the method, and for an inbound webhook whose code it was called with."""
+
+    method: Method
+    user_id: int | None = None
+    code: str = ""
+
+
+def address(path: str) -> Address:
+    """Read `/rest/{user}/{code}/{method}` or `/rest/{method}`.
+
+    Slashes may be doubled or trail, `.json` may follow the method. Source: page "How to call REST".
+
+    Raises:
+        UnknownMethod: no such method, or a path of another form.
+    """
+    parts = [part for part in path.split("/") if part][1:]
+    match parts:
+        case [user, code, name] if user.isascii() and user.isdigit() and len(user) <= _MAX_USER_DIGITS:
+            return Address(_method(name), int(user), code)
+        case [name]:
+            return Address(_method(name))
+        case _:
+            raise UnknownMethod
+
+
+async def by_path(core: Core, called: Address) -> Principal | None:
+    """Whom the path's credential speaks for; None where the path has none.
+
+    It is looked at before the body is read: a stranger cannot make us take 36 MiB.
+
+    Raises:
+        Unauthenticated: the credential is not valid.
+    """
+    if called.user_id is None:
+        return None
+    return await access.by_webhook(core, called.user_id, called.code)
+
+
+def by_token(params: dict[str, Any]) -> Principal:
+    """Whom the parameter `auth` speaks for. No token has been issued by this version, so none is known.
+
+    Raises:
+        Unauthenticated: always, as absent or as unknown.
+    """
+    raise Unauthenticated("unknown_token" if wire.param(params, "auth") else "absent")
+
+
+def _method(name: str) -> Method:
+    method = METHODS.get(name.lower().removesuffix(".json"))
+    if method is None:
+        raise UnknownMethod
+    return method

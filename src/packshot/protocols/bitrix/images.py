@@ -1,0 +1,125 @@
+"""catalog.productImage.add, get, list, delete and getFields."""
+
+from collections.abc import Callable, Iterable
+from datetime import tzinfo
+from functools import partial
+from typing import Any
+from urllib.parse import quote
+
+from packshot.domain.errors import InvalidRequest
+from packshot.domain.images import ImageRole, ProductImage
+from packshot.domain.paging import Value
+from packshot.protocols.bitrix import uploads, wire
+from packshot.protocols.bitrix.call import Call
+from packshot.protocols.bitrix.wire import Answer, Field
+from packshot.services import downloads, images
+
+TYPES: dict[ImageRole, str] = {"detail": "DETAIL_PICTURE", "preview": "PREVIEW_PICTURE", "more": "MORE_PHOTO"}
+_ROLES: dict[str, ImageRole] = {name: role for role, name in TYPES.items()}
+
+
+async def add(call: Call) -> Answer:
+    """Add or replace a picture of a product; `result.productImage` is the new image.
+
+    Source: page catalog.productImage.add.
+    """
+    values = wire.fields(call.params)
+    upload = uploads.upload(wire.param(call.params, "fileContent"))
+    wire.required(values, ("productId",))
+    role = _role(wire.param(values, "type"))
+    image = await images.add_to_product(call.core, call.caller, wire.identifier(values, "productId"), role, upload)
+    return Answer({"productImage": _write(call, image)})
+
+
+async def get(call: Call) -> Answer:
+    """One image of a product. Source: page catalog.productImage.get."""
+    image = await images.get(call.core, call.caller, *_place(call))
+    return Answer({"productImage": _write(call, image)})
+
+
+async def list_(call: Call) -> Answer:
+    """A page of a product's images, under the one key `productImages`. Source: page catalog.productImage.list."""
+    product_id = wire.identifier(call.params, "productId")
+    wanted = wire.query(call.params, _filters(call.zone))
+    chosen = wire.selection(call.params, _FIELDS)
+    page = await images.list_of_product(call.core, call.caller, product_id, wanted)
+    return wire.listed("productImages", page, wanted, lambda image: _write(call, image, chosen))
+
+
+async def delete(call: Call) -> Answer:
+    """Delete an image of a product; `result` is true. Source: page catalog.productImage.delete."""
+    await images.remove_from_product(call.core, call.caller, *_place(call))
+    return Answer(result=True)
+
+
+async def get_fields(_: Call) -> Answer:
+    """What each field of an image is. Source: page catalog.productImage.getFields."""
+    return Answer({"productImage": DESCRIPTION})
+
+
+def _described(kind: str, *, required: bool = False, read_only: bool = False) -> dict[str, Any]:
+    return {"isImmutable": False, "isReadOnly": read_only, "isRequired": required, "type": kind}
+
+
+DESCRIPTION: dict[str, Any] = {
+    "createTime": _described("datetime", read_only=True),
+    "detailUrl": _described("string", read_only=True),
+    "downloadUrl": _described("string", read_only=True),
+    "id": _described("integer", read_only=True),
+    "name": _described("string", read_only=True),
+    "productId": _described("string", required=True),
+    "type": _described("string"),
+}
+
+
+def detail_url(image: ProductImage) -> str:
+    """The image's public, root-relative address. Source: page "Data types", catalog_product_image."""
+    return f"/upload/iblock/{image.address}/{quote(image.name)}"
+
+
+def _download_url(call: Call, image: ProductImage) -> str:
+    return f"{call.base_url}/rest/download.json?token={downloads.sign(call.core, call.caller, image.id)}"
+
+
+_WRITERS: dict[str, Callable[[Call, ProductImage], Any]] = {
+    "createTime": lambda call, image: wire.write_moment(image.created_at, call.zone),
+    "detailUrl": lambda _, image: detail_url(image),
+    "downloadUrl": _download_url,
+    "id": lambda _, image: image.id,
+    "name": lambda _, image: image.name,
+    "productId": lambda _, image: image.product_id,
+    "type": lambda _, image: TYPES[image.role],
+}
+_FIELDS = {wire.field_key(name): name for name in _WRITERS}
+
+
+def _write(call: Call, image: ProductImage, chosen: Iterable[str] = _WRITERS) -> dict[str, Any]:
+    return {name: _WRITERS[name](call, image) for name in chosen}
+
+
+def _place(call: Call) -> tuple[int, int]:
+    return wire.identifier(call.params, "productId"), wire.identifier(call.params, "id")
+
+
+def _role(value: Any) -> ImageRole:
+    """The role behind `type`; absent or empty means one more photo. Raises: InvalidRequest."""
+    if not value:
+        return "more"
+    role = _ROLES.get(str(value).upper())
+    if role is None:
+        raise InvalidRequest("type", f"The type must be one of {', '.join(_ROLES)}")
+    return role
+
+
+def _read_role(value: Any) -> Value:
+    return _ROLES.get(str(value).upper(), str(value))
+
+
+def _filters(zone: tzinfo) -> dict[str, Field]:
+    return {
+        "id": Field("id", wire.read_integer),
+        "name": Field("name", wire.read_text),
+        "productid": Field("product_id", wire.read_integer),
+        "type": Field("role", _read_role),
+        "createtime": Field("created_at", partial(wire.read_moment, zone=zone)),
+    }

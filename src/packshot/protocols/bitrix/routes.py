@@ -1,0 +1,173 @@
+"""The door: everything under `/rest/`, as one plain ASGI application.
+
+A call is read, merged, authenticated, run and answered here, always as JSON and never with a redirect:
+clients take either for a moved portal.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from datetime import tzinfo
+from functools import lru_cache
+from typing import Any
+from urllib.parse import parse_qs
+
+import msgspec
+import structlog
+
+from packshot.domain.access import require_scope
+from packshot.domain.errors import NotFound, PackshotError
+from packshot.domain.originals import Original
+from packshot.protocols.bitrix import auth, wire
+from packshot.protocols.bitrix.call import Call
+from packshot.protocols.bitrix.errors import INTERNAL, BitrixSettings, WireError, WrongVerb, body, to_wire
+from packshot.protocols.bitrix.wire import Answer
+from packshot.protocols.body import BodyLimits, InFlight, merge, parse, parse_form, reading
+from packshot.services import downloads
+from packshot.services.core import Core
+
+Scope = dict[str, Any]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+SendOriginal = Callable[[Scope, Send, Original], Awaitable[None]]
+
+OPERATING_WINDOW_S = 600
+INLINE_BYTES = 256 * 1024
+"""Larger bodies are decoded on a thread, so that they do not hold up everybody else."""
+
+_UNDECODED = frozenset({"filecontent"})
+_DOWNLOAD_PATHS = {"download", "download.json"}
+_JSON = (b"content-type", b"application/json; charset=utf-8")
+_FIXED = [_JSON, (b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
+
+_encoder = msgspec.json.Encoder()
+_log = structlog.get_logger("packshot.bitrix")
+
+
+@dataclass(frozen=True, slots=True)
+class Bitrix:
+    """What the door needs: the core, its settings, and how originals are sent."""
+
+    core: Core
+    settings: BitrixSettings
+    zone: tzinfo
+    base_url: Callable[[Scope], str]
+    send_original: SendOriginal
+    limits: BodyLimits
+    in_flight: InFlight
+
+    async def __call__(self, scope: Scope, receive: Any, send: Send) -> None:
+        """Answer one request below `/rest/`."""
+        try:
+            if _is_download(scope["path"]):
+                await self._download(scope, send)
+                return
+            answer, started = await self._run(scope, receive)
+        except Exception as error:  # noqa: BLE001 - the last line before the client: never a traceback, never HTML
+            await _send_error(scope, send, self._error(error), self.settings)
+            return
+        await _send_json(send, 200, _encoder.encode(_envelope(answer, started, self.zone)))
+
+    async def _run(self, scope: Scope, receive: Any) -> tuple[Answer, tuple[float, float]]:
+        started = time.time()
+        if scope["method"] not in {"GET", "POST"}:
+            raise WrongVerb
+        called = auth.address(scope["path"])
+        scope["packshot.route"] = called.method.name
+        caller = await auth.by_path(self.core, called)
+        async with reading(receive, scope["headers"], self.limits, self.in_flight) as content:
+            params = await self._params(scope, content)
+            caller = caller or auth.by_token(params)
+            require_scope(caller, called.method.scope)
+            call = Call(self.core, caller, params, self.base_url(scope), self.zone)
+            running = time.time()
+            del content, params
+            return await called.method.run(call), (started, running)
+
+    async def _params(self, scope: Scope, content: bytes | bytearray) -> dict[str, Any]:
+        if len(content) <= INLINE_BYTES:
+            return _params(scope, content)
+        return await asyncio.get_running_loop().run_in_executor(self.core.threads, _params, scope, content)
+
+    async def _download(self, scope: Scope, send: Send) -> None:
+        """`/rest/download.json?token=...`: the bytes, or 403 forged, 401 expired, 404 deleted."""
+        scope["packshot.route"] = "download"
+        if scope["method"] not in {"GET", "HEAD"}:
+            raise WrongVerb
+        token = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
+        try:
+            original = await downloads.open_link(self.core, token)
+        except NotFound as error:
+            await _send_error(scope, send, WireError(404, "NOT_FOUND", str(error)), self.settings)
+            return
+        await self.send_original(scope, send, original)
+
+    def _error(self, error: Exception) -> WireError:
+        answer = to_wire(error, self.settings)
+        if answer is INTERNAL and not isinstance(error, PackshotError):
+            _log.error("request failed", exc_info=error)
+        return answer
+
+
+def _is_download(path: str) -> bool:
+    return [part for part in path.split("/") if part][1:] in ([name] for name in _DOWNLOAD_PATHS)
+
+
+def _params(scope: Scope, content: bytes | bytearray) -> dict[str, Any]:
+    """Query and body as one, the body standing above the query. Source: page "Data encoding"."""
+    query = scope["query_string"]
+    if not content:
+        return parse_form(query) if query else {}
+    params = parse(_header(scope["headers"], b"content-type"), content, _UNDECODED)
+    return merge(parse_form(query), params) if query else params
+
+
+def _header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str:
+    return next((value.decode("latin-1") for key, value in headers if key == name), "")
+
+
+def _envelope(answer: Answer, started: tuple[float, float], zone: tzinfo) -> dict[str, Any]:
+    envelope: dict[str, Any] = {"result": answer.result}
+    if answer.next is not None:
+        envelope["next"] = answer.next
+    if answer.total is not None:
+        envelope["total"] = answer.total
+    envelope["time"] = _time(started, zone)
+    return envelope
+
+
+def _time(started: tuple[float, float], zone: tzinfo) -> dict[str, Any]:
+    """All eight fields, since clients read them unchecked. Source: page "Data types", section time."""
+    start, running = started
+    finish = time.time()
+    return {
+        "start": start,
+        "finish": finish,
+        "duration": finish - start,
+        "processing": finish - running,
+        "date_start": wire.write_moment(int(start) * 1_000_000, zone),
+        "date_finish": wire.write_moment(int(finish) * 1_000_000, zone),
+        "operating_reset_at": int(start) + OPERATING_WINDOW_S,
+        "operating": 0,
+    }
+
+
+async def _send_error(scope: Scope, send: Send, error: WireError, settings: BitrixSettings) -> None:
+    scope["packshot.error"] = error.code
+    extra = [] if error.retry_after_s is None else [(b"retry-after", str(error.retry_after_s).encode())]
+    if error.status == 405:  # noqa: PLR2004 - the one status that owes a list of verbs
+        extra.append((b"allow", b"GET, POST"))
+    if error.status in {408, 413, 415}:
+        extra.append((b"connection", b"close"))  # the rest of the body was not read and never will be
+    await _send_json(send, error.status, _encoder.encode(body(error, settings)), extra)
+
+
+async def _send_json(send: Send, status: int, content: bytes, extra: Iterable[tuple[bytes, bytes]] = ()) -> None:
+    headers = [*_FIXED, (b"content-length", _length(len(content))), *extra]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
+
+
+@lru_cache(maxsize=8192)
+def _length(size: int) -> bytes:
+    return b"%d" % size
