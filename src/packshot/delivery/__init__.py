@@ -1,0 +1,1 @@
+"""Stored bytes on their way out: ranges, validators, caching and the headers that keep them harmless."""
