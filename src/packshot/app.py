@@ -1,0 +1,193 @@
+"""Wiring: from a data folder and settings to a core, and from a core to one ASGI application."""
+
+import ipaddress
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+import msgspec
+from prometheus_client import generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from packshot import __version__
+from packshot.config import Settings
+from packshot.delivery import originals
+from packshot.observability import Asgi, Metrics, RequestLog, observed
+from packshot.protocols.bitrix.routes import Bitrix
+from packshot.protocols.body import InFlight
+from packshot.services import keyring
+from packshot.services.core import Core
+from packshot.storage import folder as data_folder
+from packshot.storage.blobs.disk import DiskBlobs
+from packshot.storage.database import connect, open_database
+from packshot.storage.migrations import migrate
+
+Scope = dict[str, Any]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+THREADS = 8
+_HOST = re.compile(r"[A-Za-z0-9.\-_]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?")
+
+
+@asynccontextmanager
+async def open_core(
+    folder: Path,
+    settings: Settings,
+    failed: Callable[[BaseException], None],
+    clock: Callable[[], float] = time.time,
+) -> AsyncIterator[Core]:
+    """The core over a data folder, which is made and migrated where needed, until the block ends.
+
+    *failed* is called when the disk fails in a way after which nobody knows what it holds.
+
+    Raises:
+        OSError: the folder cannot be made or written to.
+        SchemaTooNew: its database belongs to a newer version.
+    """
+    data_folder.prepare(folder)
+    path = folder / data_folder.DATABASE
+    connection = connect(path)
+    migrate(connection)
+    connection.close()
+    threads = ThreadPoolExecutor(THREADS, "packshot")
+    blobs = DiskBlobs(folder, threads, failed)
+    blobs.prepare()
+    db = open_database(path, failed)
+    try:
+        yield Core(
+            db=db,
+            blobs=blobs,
+            threads=threads,
+            clock=clock,
+            signing_keys=await keyring.signing_keys(db, data_folder.sealer(folder), int(clock() * 1_000_000)),
+            limits=settings.images,
+            downloads=settings.downloads,
+            upkeep=settings.upkeep,
+        )
+    finally:
+        await db.close()
+        threads.shutdown()
+
+
+def build(core: Core, settings: Settings, ready: Callable[[], bool], log: RequestLog) -> Asgi:
+    """The whole application: both kinds of addresses, health, metrics, and a log line for each request."""
+    in_flight = InFlight(settings.requests.in_flight_bytes)
+    metrics = Metrics(
+        {
+            "packshot_body_bytes_in_flight": (
+                "Bytes of request bodies held at this moment.",
+                lambda: float(in_flight.held_bytes),
+            ),
+            "packshot_writes_queued": ("Works waiting for the database writer.", lambda: float(core.db.queued())),
+        }
+    )
+    bitrix = Bitrix(
+        core=core,
+        settings=settings.bitrix,
+        zone=ZoneInfo(settings.server.timezone),
+        base_url=partial(_base_url, settings.server.public_url.rstrip("/")),
+        send_original=partial(originals.send_attachment, core),
+        limits=settings.requests,
+        in_flight=in_flight,
+    )
+    routes = _routes(core, bitrix, metrics, settings, ready)
+    return observed(_guarded(routes, settings.server.public_url), metrics, log)
+
+
+def _routes(core: Core, bitrix: Bitrix, metrics: Metrics, settings: Settings, ready: Callable[[], bool]) -> Asgi:
+    """The whole route table: doors by prefix, single pages by path."""
+
+    async def show_metrics(scope: Scope, send: Send) -> None:
+        if _may_read_metrics(settings.server.metrics, scope):
+            await _text(send, generate_latest(metrics.registry), CONTENT_TYPE_LATEST)
+        else:
+            await _nothing(scope, send)
+
+    pages = {
+        "/": lambda _, send: _answer(send, 200, {"service": "packshot", "version": __version__, "rest": "/rest/"}),
+        "/healthz": lambda _, send: _answer(send, 200, {"status": "ok"}),
+        "/readyz": lambda _, send: _readiness(core, send, ready=ready()),
+        "/metrics": show_metrics,
+    }
+
+    async def route(scope: Scope, receive: Any, send: Send) -> None:
+        path = scope["path"]
+        if path.startswith("//"):
+            path = scope["path"] = "/" + path.lstrip("/")
+        if path.startswith("/rest/"):
+            await bitrix(scope, receive, send)
+        elif path.startswith(originals.PUBLIC_PREFIX):
+            await originals.public(core, scope, send)
+        else:
+            await pages.get(path, _nothing)(scope, send)
+
+    return route
+
+
+async def _nothing(_: Scope, send: Send) -> None:
+    await _answer(send, 404, {"error": "Nothing is served at this address"})
+
+
+def _guarded(app: Asgi, public_url: str) -> Asgi:
+    """*app* for the one host of the public address, where one is set; for any host otherwise."""
+    if not public_url:
+        return app
+    wanted = urlsplit(public_url).netloc.lower().encode()
+
+    async def guard(scope: Scope, receive: Any, send: Send) -> None:
+        host = _header(scope, b"host").lower()
+        if host == wanted or scope["path"] in {"/healthz", "/readyz", "/metrics"}:
+            await app(scope, receive, send)
+        else:
+            await _answer(send, 421, {"error": f"This server answers for {public_url} only"})
+
+    return guard
+
+
+def _base_url(public_url: str, scope: Scope) -> str:
+    """The address that absolute links start with: the configured one, or the one this request was sent to."""
+    if public_url:
+        return public_url
+    host = _header(scope, b"host").decode("latin-1")
+    if not _HOST.fullmatch(host):
+        address, port = scope["server"]
+        host = f"{address}:{port}"
+    return f"{scope['scheme']}://{host}"
+
+
+def _may_read_metrics(who: str, scope: Scope) -> bool:
+    if who != "local":
+        return who == "on"
+    client = scope["client"]
+    return client is not None and ipaddress.ip_address(client[0]).is_loopback and not _header(scope, b"x-forwarded-for")
+
+
+async def _readiness(core: Core, send: Send, *, ready: bool) -> None:
+    await core.db.one("SELECT 1")
+    await _answer(send, 200 if ready else 503, {"status": "ready" if ready else "stopping"})
+
+
+def _header(scope: Scope, name: bytes) -> bytes:
+    return next((value for key, value in scope["headers"] if key == name), b"")
+
+
+async def _answer(send: Send, status: int, content: dict[str, str]) -> None:
+    await _text(send, msgspec.json.encode(content), "application/json; charset=utf-8", status)
+
+
+async def _text(send: Send, content: bytes, content_type: str, status: int = 200) -> None:
+    headers = [
+        (b"content-type", content_type.encode()),
+        (b"content-length", b"%d" % len(content)),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})

@@ -1,0 +1,52 @@
+"""The command `packshot`. Exit codes: 0 done, 1 something was found wrong, 2 usage or settings, 74 the disk failed."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from packshot import __version__
+from packshot.cli import doctor, serve, webhook
+from packshot.cli.common import fail
+from packshot.config import BadSetting
+from packshot.domain.errors import PackshotError
+from packshot.storage.folder import FolderInUse
+from packshot.storage.migrations import SchemaTooNew
+
+cli = typer.Typer(
+    name="packshot",
+    help="A self-hosted store of product pictures that existing Bitrix24 clients can talk to.",
+    epilog="Start with: packshot serve --demo",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+cli.command("serve")(serve.serve)
+cli.command("init")(serve.init)
+cli.command("doctor")(doctor.doctor)
+cli.add_typer(webhook.cli, name="webhook")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"packshot {__version__}")
+        raise typer.Exit
+
+
+@cli.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; foreseen failures become one clear line and exit code 2."""
+    try:
+        cli()
+    except (BadSetting, SchemaTooNew, FolderInUse, PackshotError) as error:
+        sys.exit(fail(str(error)))

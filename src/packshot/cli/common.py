@@ -1,0 +1,65 @@
+"""What commands share: their options, the store they work on, and how they fail."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+from packshot.app import open_core
+from packshot.config import Settings
+from packshot.services.core import Core
+from packshot.storage.folder import DATABASE
+
+Result = TypeVar("Result")
+
+EXIT_USAGE = 2
+
+Data = Annotated[
+    Path, typer.Option("--data", envvar="PACKSHOT_DATA", help="The data folder.", metavar="FOLDER", show_default=True)
+]
+Config = Annotated[
+    Path | None, typer.Option("--config", envvar="PACKSHOT_CONFIG", help="A TOML file with settings.", metavar="FILE")
+]
+
+
+def fail(message: str) -> int:
+    """Print one line to standard error and return the exit code for wrong usage and settings."""
+    typer.echo(f"packshot: {message}", err=True)
+    return EXIT_USAGE
+
+
+def stop(message: str) -> typer.Exit:
+    """The exception that ends a command with one line and exit code 2."""
+    return typer.Exit(fail(message))
+
+
+def require_writable(folder: Path) -> None:
+    """Make the data folder, or end the command with the reason why that cannot be. Raises: typer.Exit."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise stop(f"the data folder {folder} cannot be made: {error.strerror}") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise stop(f"the data folder {folder} cannot be written to: give it to this user, or name another with --data")
+
+
+def require_store(folder: Path) -> None:
+    """End the command unless the folder holds a store. Raises: typer.Exit."""
+    if not (folder / DATABASE).exists():
+        raise stop(f"there is no store in {folder}: make one with `packshot init --data {folder}`")
+
+
+def with_core(folder: Path, settings: Settings, use: Callable[[Core], Awaitable[Result]]) -> Result:
+    """Open the store, use it, close it."""
+
+    async def run() -> Result:
+        def failed(error: BaseException) -> None:
+            fail(f"the disk failed: {error}")
+
+        async with open_core(folder, settings, failed) as core:
+            return await use(core)
+
+    return asyncio.run(run())

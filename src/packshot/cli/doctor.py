@@ -1,0 +1,36 @@
+"""`packshot doctor`: is everything as it should be?"""
+
+import typer
+
+from packshot import config
+from packshot.cli.common import Config, Data, require_store, with_core
+from packshot.cli.serve import DEFAULT_DATA
+from packshot.domain.originals import EXTENSIONS
+from packshot.services import doctor as checks
+from packshot.services.core import Core
+
+
+def doctor(data: Data = DEFAULT_DATA, config_file: Config = None) -> None:
+    """Check settings, database, pictures and formats; exit code 1 if something is wrong.
+
+    It only reads, and may be run beside a serving packshot.
+    """
+    settings = config.load(config_file)
+    typer.echo("ok    settings: every value fits")
+    require_store(data)
+    if not with_core(data, settings, _examine):
+        raise typer.Exit(1)
+
+
+async def _examine(core: Core) -> bool:
+    well = True
+    async for finding in checks.examine(core, _progress):
+        typer.echo(f"{'ok   ' if finding.ok else 'WRONG'} {finding.what}")
+        well = well and finding.ok
+    typer.echo(f"ok    formats: {', '.join(EXTENSIONS.values())}, told apart by their bytes")
+    return well
+
+
+def _progress(blobs: int) -> None:
+    if blobs >= checks.BATCH * 10:
+        typer.echo(f"\r{blobs} blobs", nl=False, err=True)

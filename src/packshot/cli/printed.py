@@ -1,0 +1,72 @@
+"""What the first start prints: the webhook address, and commands that work as they are."""
+
+import base64
+import json
+import shlex
+from pathlib import Path
+
+from packshot.imaging.sketch import tiny_png
+
+
+def quoted(path: Path) -> str:
+    """A path as it has to be typed."""
+    return shlex.quote(str(path))
+
+
+def addresses(base_url: str, user_id: int, code: str) -> dict[str, str | int]:
+    """The facts a script needs, by the names that `packshot init --json` prints."""
+    return {
+        "base_url": base_url,
+        "user_id": user_id,
+        "webhook_code": code,
+        "webhook_url": f"{base_url}/rest/{user_id}/{code}/",
+    }
+
+
+def commands(
+    webhook_url: str, product_id: int, image_id: int, authority: Path | None = None
+) -> list[tuple[str, str]]:
+    """Five commands with what each does: the ids are those that the first and second one will get.
+
+    *authority* is the certificate that curl has to trust, where it would not by itself.
+    """
+    trust = f" --cacert {quoted(authority)}" if authority else ""
+    curl = f"curl -s{trust} -H 'Content-Type: application/json'"
+    picture = base64.b64encode(tiny_png()).decode()
+    place = {"productId": product_id, "id": image_id}
+    calls: list[tuple[str, str, dict[str, object]]] = [
+        ("Add a product", "catalog.product.add", {"fields": {"iblockId": 1, "name": "Blue shirt"}}),
+        (
+            "Give it a picture",
+            "catalog.productImage.add",
+            {"fields": {"productId": product_id, "type": "MORE_PHOTO"}, "fileContent": ["shirt.png", picture]},
+        ),
+        ("List its pictures", "catalog.productImage.list", {"productId": product_id}),
+        ("Get one of them", "catalog.productImage.get", dict(place)),
+        ("Delete it", "catalog.productImage.delete", dict(place)),
+    ]
+    return [
+        (title, f"{curl} {webhook_url}{method} \\\n  -d '{json.dumps(values)}'") for title, method, values in calls
+    ]
+
+
+def welcome(webhook_url: str, product_id: int, image_id: int, authority: Path | None = None) -> str:
+    """The page a person sees after the first start."""
+    lines = [
+        "",
+        f"  Webhook address (shown this once, keep it): {webhook_url}",
+        "",
+        "  Try it: paste these one after the other.",
+        "",
+    ]
+    for title, command in commands(webhook_url, product_id, image_id, authority):
+        lines += [f"# {title}", command, ""]
+    return "\n".join(lines)
+
+
+def welcome_back(base_url: str, folder: Path) -> str:
+    """The lines a person sees after every later start."""
+    return (
+        f"\n  Webhook address: {base_url}/rest/1/<code>/\n"
+        f"  The code was shown at the first start. For a new one: packshot webhook create --data {quoted(folder)}\n"
+    )

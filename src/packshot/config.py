@@ -1,0 +1,123 @@
+"""Settings: defaults, then one TOML file, then the environment, checked as a whole before anything starts.
+
+`section.name` in the file is `PACKSHOT_SECTION_NAME` in the environment. No other module reads either.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from packshot.domain.originals import ImageLimits
+from packshot.observability import LogSettings
+from packshot.protocols.bitrix.errors import BitrixSettings
+from packshot.protocols.body import BodyLimits
+from packshot.services.core import DownloadSettings, UpkeepSettings
+
+PREFIX = "PACKSHOT_"
+
+
+class BadSetting(Exception):
+    """A setting that cannot be used; the message names it and says what it takes."""
+
+
+class ServerSettings(msgspec.Struct, frozen=True):
+    """How the server shows itself.
+
+    `public_url`: the address clients use (`https://pictures.example`); when set, links are built from it and
+    requests for other hosts are refused. `timezone`: the zone of every time in an answer. `metrics`: who may
+    read /metrics: `local` means clients on this machine that come through no proxy.
+    """
+
+    public_url: str = ""
+    timezone: str = "UTC"
+    metrics: Literal["local", "on", "off"] = "local"
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """All settings, by section."""
+
+    server: ServerSettings = ServerSettings()
+    bitrix: BitrixSettings = BitrixSettings()
+    downloads: DownloadSettings = DownloadSettings()
+    images: ImageLimits = ImageLimits()
+    requests: BodyLimits = BodyLimits()
+    upkeep: UpkeepSettings = UpkeepSettings()
+    log: LogSettings = LogSettings()
+
+
+def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of this run.
+
+    Raises:
+        BadSetting: the file cannot be read, or a setting is unknown or does not fit.
+    """
+    values = _from_file(path) if path else {}
+    for section, name in _names():
+        text = environment.get(f"{PREFIX}{section}_{name}".upper())
+        if text is not None:
+            values.setdefault(section, {})[name] = text
+    try:
+        # strict=False: the environment holds text only, "8" has to do for 8 and "true" for true.
+        settings = msgspec.convert(values, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise BadSetting(_sentence(str(error))) from None
+    _check(settings)
+    return settings
+
+
+def _names() -> list[tuple[str, str]]:
+    return [
+        (section.name, field.name)
+        for section in msgspec.structs.fields(Settings)
+        for field in msgspec.structs.fields(section.type)
+    ]
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadSetting(f"The settings file {path} cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise BadSetting(f"The settings file {path} is no TOML: {error}") from None
+    known = {section: {name for part, name in _names() if part == section} for section, _ in _names()}
+    for section, entries in values.items():
+        if section not in known or not isinstance(entries, dict):
+            raise BadSetting(f"The settings file {path} has an unknown section [{section}]: {', '.join(known)} exist")
+        for name in entries.keys() - known[section]:
+            raise BadSetting(
+                f"{section}.{name} in {path} is not a setting: [{section}] has {', '.join(known[section])}"
+            )
+    return values
+
+
+def _sentence(text: str) -> str:
+    """msgspec's `Expected `int`, got `str` - at `$.upkeep.every_s`` the other way round."""
+    why, _, where = text.partition(" - at `$.")
+    name = where.rstrip("`")
+    variable = f"{PREFIX}{name.replace('.', '_')}".upper()
+    return f"The setting {name} ({variable}) does not fit: {why[:1].lower()}{why[1:]}"
+
+
+def _check(settings: Settings) -> None:
+    try:
+        ZoneInfo(settings.server.timezone)
+    except (KeyError, ValueError, OSError):
+        raise BadSetting(
+            f"server.timezone is {settings.server.timezone!r}, which is no time zone like Europe/Berlin"
+        ) from None
+    url = settings.server.public_url
+    if url and not url.startswith(("http://", "https://")):
+        raise BadSetting(f"server.public_url is {url!r}: it starts with https:// or http://")
+    hour_s = 3600
+    if settings.upkeep.grace_s < hour_s or settings.upkeep.young_s < hour_s:
+        raise BadSetting(
+            "upkeep.grace_s and upkeep.young_s are at least 3600: an upload under way looks like an orphan"
+        )
+    if settings.requests.min_rate_bytes_s < 1:
+        raise BadSetting("requests.min_rate_bytes_s is at least 1")

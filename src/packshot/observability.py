@@ -1,0 +1,217 @@
+"""Logs and metrics: one request id from door to log line to answer, and no secret in any of them."""
+
+import asyncio
+import logging
+import re
+import secrets
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any, Literal, TextIO
+
+import msgspec
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+
+Scope = dict[str, Any]
+Asgi = Callable[[Scope, Any, Any], Awaitable[None]]
+
+REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
+
+FLUSH_S = 0.1
+"""How long a request's log line waits for company."""
+
+_GIVEN_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_MASK = "***"
+_SECRETS = re.compile(
+    r"(?P<path>/rest/+\d+/+)[^/?\s\"']+"
+    r"|(?P<name>\b(?:auth|token|access_token|refresh_token|client_secret|code|password|app_key|web_api_key|sessid)"
+    r"[\"']?\s*[=:]\s*[\"']?)[^&\s\"',}]+",
+    re.IGNORECASE,
+)
+
+
+class LogSettings(msgspec.Struct, frozen=True):
+    """What is logged to standard error, and how.
+
+    `format`: `auto` is readable on a terminal and JSON elsewhere. `requests`: one line per request.
+    """
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "console"] = "auto"
+    requests: bool = True
+
+
+def mask(text: str) -> str:
+    """*text* without the secrets that addresses and parameters carry: webhook codes, tokens, keys."""
+    return _SECRETS.sub(lambda match: (match["path"] or match["name"]) + _MASK, text)
+
+
+def configure_logging(settings: LogSettings, stream: TextIO = sys.stderr) -> None:
+    """Send our log lines, and those of the libraries, to *stream*, masked and with the request's id."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _add_request_id,
+            structlog.processors.format_exc_info,
+            _mask_values,
+            _renderer(settings, stream),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(settings.level),
+        logger_factory=structlog.WriteLoggerFactory(stream),
+        cache_logger_on_first_use=False,
+    )
+    logging.basicConfig(handlers=[_ToStructlog()], level=logging.WARNING, force=True)
+
+
+def _renderer(settings: LogSettings, stream: TextIO) -> Callable[..., str]:
+    if settings.format == "console" or (settings.format == "auto" and stream.isatty()):
+        return structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=0)
+    return _as_json
+
+
+class RequestLog:
+    """One line per request, written in batches: a line of its own for each would cost a third of the request.
+
+    A line appears `FLUSH_S` after its request at the latest.
+    """
+
+    def __init__(self, settings: LogSettings, stream: TextIO = sys.stderr) -> None:
+        self._wanted = settings.requests and settings.level in {"debug", "info"}
+        self._stream = stream
+        self._render = _renderer(settings, stream)
+        self._events: list[tuple[float, Scope, int, float, str]] = []
+
+    def add(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
+        """A request was answered just now."""
+        if not self._wanted:
+            return
+        if not self._events:
+            asyncio.get_running_loop().call_later(FLUSH_S, self.flush)
+        self._events.append((time.time(), scope, status, seconds, request_id))
+
+    def flush(self) -> None:
+        """Write what is waiting."""
+        events, self._events = self._events, []
+        if events:
+            self._stream.write("".join(self._line(*event) for event in events))
+            self._stream.flush()
+
+    def _line(self, at: float, scope: Scope, status: int, seconds: float, request_id: str) -> str:
+        event = {
+            "timestamp": datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds"),
+            "level": "info" if status < 500 else "warning",  # noqa: PLR2004 - server errors
+            "event": "request",
+            "method": scope["method"],
+            "path": mask(scope["path"]),
+            "route": scope.get("packshot.route", "other"),
+            "status": status,
+            "ms": round(seconds * 1000, 2),
+            "request_id": request_id,
+        }
+        if "packshot.error" in scope:
+            event["error"] = scope["packshot.error"]
+        return self._render(None, "info", event) + "\n"
+
+
+class _ToStructlog(logging.Handler):
+    """Hands the libraries' log records to our own pipeline, so that they are masked too."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        logger = structlog.get_logger(record.name)
+        logger.log(record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info or None)
+
+
+def _add_request_id(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    if request_id := REQUEST_ID.get():
+        event.setdefault("request_id", request_id)
+    return event
+
+
+def _mask_values(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for key, value in event.items():
+        if isinstance(value, str):
+            event[key] = mask(value)
+    return event
+
+
+def _as_json(_: Any, __: str, event: MutableMapping[str, Any]) -> str:
+    return msgspec.json.encode(event, enc_hook=repr).decode()
+
+
+class Metrics:
+    """The counters of one server, in a registry of their own."""
+
+    def __init__(self, gauges: Mapping[str, tuple[str, Callable[[], float]]]) -> None:
+        """*gauges* are read when asked for: name -> (help text, function)."""
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._requests = Counter("packshot_requests", "Requests answered.", ("route", "status"), registry=self.registry)
+        self._seconds = Histogram(
+            "packshot_request_seconds",
+            "Time from the request's headers to the end of the answer.",
+            ("route",),
+            registry=self.registry,
+            buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+        )
+        for name, (text, function) in gauges.items():
+            Gauge(name, text, registry=self.registry).set_function(function)
+        # A labelled child costs more to find than to count with.
+        self._children: dict[tuple[str, int], Callable[[float], None]] = {}
+
+    def count(self, route: str, status: int, seconds: float) -> None:
+        """One request of that route ended. Routes are names out of our tables, never what a client sent."""
+        child = self._children.get((route, status))
+        if child is None:
+            child = self._children[route, status] = self._child(route, status)
+        child(seconds)
+
+    def _child(self, route: str, status: int) -> Callable[[float], None]:
+        increment = self._requests.labels(route, str(status)).inc
+        observe = self._seconds.labels(route).observe
+
+        def count(seconds: float) -> None:
+            increment()
+            observe(seconds)
+
+        return count
+
+
+def observed(app: Asgi, metrics: Metrics, log: RequestLog) -> Asgi:
+    """*app* with a request id on every answer, a log line and a count for every request.
+
+    A door tells what it found in the scope: `packshot.route` (a name of ours) and `packshot.error` (a code).
+    """
+
+    async def observe(scope: Scope, receive: Any, send: Any) -> None:
+        started = time.perf_counter()
+        request_id = _request_id(scope["headers"])
+        REQUEST_ID.set(request_id)
+        status = 0
+
+        async def send_with_id(message: dict[str, Any]) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"].append((b"x-request-id", request_id.encode()))
+            await send(message)
+
+        try:
+            await app(scope, receive, send_with_id)
+        finally:
+            seconds = time.perf_counter() - started
+            metrics.count(scope.get("packshot.route", "other"), status, seconds)
+            log.add(scope, status, seconds, request_id)
+
+    return observe
+
+
+def _request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """The caller's own X-Request-ID where it is fit to be printed, a fresh one otherwise."""
+    for name, value in headers:
+        if name == b"x-request-id" and _GIVEN_ID.fullmatch(value):
+            return value.decode()
+    return secrets.token_hex(8)

@@ -1,0 +1,211 @@
+"""The server process: one uvicorn over one data folder, from the first line printed to the clean stop."""
+
+import asyncio
+import signal
+import socket
+from asyncio import TimerHandle
+from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import structlog
+import uvicorn
+import uvloop
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from packshot import app
+from packshot.config import Settings
+from packshot.observability import RequestLog
+from packshot.services import upkeep
+from packshot.services.core import Core
+from packshot.storage import folder as data_folder
+from packshot.storage.health import quick_check
+
+EXIT_DISK_FAILED = 74
+DRAIN_S = 10
+HEADERS_S = 10.0
+HEADERS_BYTES = 256 * 1024
+
+_log = structlog.get_logger("packshot.server")
+
+
+class PatientOnlyOnce(HttpToolsProtocol):
+    """uvicorn's protocol, with an end to clients that send slowly, or without end, what is no body.
+
+    uvicorn has no such limits of its own. A client has `HEADERS_S` for whatever it has begun while no request
+    is being answered: headers, or the rest of a request that was answered early. It may send `HEADERS_BYTES`
+    in a row that are no body: headers, chunk extensions, trailers. A request that arrives whole costs nothing.
+    """
+
+    _timer: TimerHandle | None = None
+    _unfinished = True
+    _bytes_beside_bodies = 0
+
+    def connection_made(self, transport: Any) -> None:
+        """Give the first headers their time."""
+        super().connection_made(transport)
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        """Count what is no body, and start the clock where a request is not whole yet."""
+        self._unfinished = True
+        self._bytes_beside_bodies += len(data)
+        super().data_received(data)
+        if self._bytes_beside_bodies > HEADERS_BYTES:
+            self._give_up()
+        else:
+            self._watch()
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body; how slow it may be is up to those who read it."""
+        self._bytes_beside_bodies = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The last byte of a request."""
+        self._unfinished = False
+        self._bytes_beside_bodies = 0
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """The answer is sent, perhaps before all of its request came."""
+        super().on_response_complete()
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone."""
+        self._stop_clock()
+        super().connection_lost(exc)
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Say nothing: curl offers HTTP/2 this way and is content with an answer in HTTP/1.1."""
+
+    def _watch(self) -> None:
+        answering = not getattr(self.cycle, "response_complete", True)  # there is no cycle before the first request
+        if answering or not self._unfinished:
+            self._stop_clock()
+        elif self._timer is None:
+            self._timer = self.loop.call_later(HEADERS_S, self._give_up)
+
+    def _stop_clock(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _give_up(self) -> None:
+        self.transport.close()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without signal handlers of its own: ours outlive the requests, so that the database is closed too."""
+
+    def capture_signals(self) -> Any:
+        return nullcontext()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one. Raises: OSError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(1024)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def run(
+    folder: Path,
+    settings: Settings,
+    listener: socket.socket,
+    prepare: Callable[[Core], Awaitable[None]],
+    certificate: tuple[Path, Path] | None = None,
+) -> int:
+    """Serve until SIGINT or SIGTERM and return the exit code: 0, or 74 after the disk failed.
+
+    *prepare* is awaited once the store is open and before the first request is taken. *certificate* is the
+    file of the chain and that of the key, for HTTPS.
+
+    Raises:
+        FolderInUse, SchemaTooNew, OSError: the store cannot be opened.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = data_folder.Lock(folder)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        code = runner.run(_serve(folder, settings, listener, prepare, (lock, certificate)))
+    if code == 0:
+        lock.release()
+    return code
+
+
+async def _serve(
+    folder: Path,
+    settings: Settings,
+    listener: socket.socket,
+    prepare: Callable[[Core], Awaitable[None]],
+    rest: tuple[data_folder.Lock, tuple[Path, Path] | None],
+) -> int:
+    lock, certificate = rest
+    failures: list[BaseException] = []
+    loop = asyncio.get_running_loop()
+    server: _Server | None = None
+
+    def stop() -> None:
+        if server is not None:
+            server.should_exit = True
+
+    def failed(error: BaseException) -> None:
+        failures.append(error)
+        loop.call_soon_threadsafe(stop)
+
+    async with app.open_core(folder, settings, failed) as core:
+        await prepare(core)
+        log = RequestLog(settings.log)
+        asgi = app.build(core, settings, lambda: server is not None and not server.should_exit, log)
+        server = _Server(_uvicorn_config(asgi, certificate))
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, server.handle_exit, number, None)
+        async with asyncio.TaskGroup() as background:
+            tasks = [background.create_task(upkeep.run_for_ever(core))]
+            if lock.was_unclean:
+                tasks.append(background.create_task(_check(folder)))
+            await server.serve(sockets=[listener])
+            log.flush()
+            for task in tasks:
+                task.cancel()
+    if failures:
+        _log.critical("the disk failed; stopping, since nobody knows what it holds", why=str(failures[0]))
+        return EXIT_DISK_FAILED
+    return 0
+
+
+async def _check(folder: Path) -> None:
+    """After an unclean stop: look at the database while serving, and say what is wrong with it, if anything."""
+    errors = await asyncio.to_thread(quick_check, folder / data_folder.DATABASE)
+    if errors:
+        _log.error("the database is damaged: restore a backup", found=errors)
+    else:
+        _log.info("the last stop was not clean; the database is consistent")
+
+
+def _uvicorn_config(asgi: Any, certificate: tuple[Path, Path] | None) -> uvicorn.Config:
+    chain, key = certificate or (None, None)
+    return uvicorn.Config(
+        asgi,
+        http=PatientOnlyOnce,
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=DRAIN_S,
+        timeout_keep_alive=75,
+        ssl_certfile=chain,
+        ssl_keyfile=None if key is None else str(key),
+    )
