@@ -1,0 +1,81 @@
+"""Small builders for tests: products, images, time."""
+
+import hashlib
+from base64 import b64encode
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pictures
+from packshot.domain.access import Principal
+from packshot.domain.images import ImageRole, NewImage, ProductImage
+from packshot.domain.products import Kind
+from packshot.services import images, products
+from packshot.services.core import Core
+from packshot.services.images import Upload
+from packshot.storage import blob_rows
+from packshot.storage import images as image_rows
+from packshot.storage.database import Tx
+
+Call = Callable[..., Awaitable[Any]]
+"""The fixture `call`: a method, its parameters and the status to expect; the decoded answer comes back."""
+
+
+class Clock:
+    """A clock that stands still until a test moves it."""
+
+    def __init__(self, now: float = 1_800_000_000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def fail_loudly(error: BaseException) -> None:
+    """What a core is told to do when the disk fails, in tests that expect no such thing."""
+    raise AssertionError("the disk failed") from error
+
+
+async def make_product(core: Core, caller: Principal, name: str = "Shirt", catalog_id: int = 1) -> int:
+    """The id of a new simple product."""
+    product = await products.add(core, caller, Kind.SIMPLE, {"catalog_id": catalog_id, "name": name})
+    return int(product.fields["id"] or 0)
+
+
+async def make_image(
+    core: Core, caller: Principal, product_id: int, data: bytes, role: ImageRole = "more", name: str = "shirt.png"
+) -> ProductImage:
+    """A new image with these bytes on the product."""
+    return await images.add_to_product(core, caller, product_id, role, Upload(name, len(data), lambda: data))
+
+
+def file_content(data: bytes, name: str = "shirt.png") -> list[str]:
+    """The parameter `fileContent` for these bytes."""
+    return [name, b64encode(data).decode()]
+
+
+def vendor_sample() -> str:
+    """Base64 like that of the vendor's upload example: 1092 bytes with 24 soft hyphens scattered in between."""
+    text = b64encode(pictures.double_png()).decode()
+    return "\u00ad".join(text[at : at + 60] for at in range(0, len(text), 60))
+
+
+async def make_images(core: Core, caller: Principal, product_id: int, count: int, data: bytes) -> list[int]:
+    """The ids of so many new images called 000.png, 001.png and so on: equal bytes, one transaction."""
+    if not count:
+        return []
+    first = await make_image(core, caller, product_id, data, name="000.png")
+    digest = hashlib.sha256(data).hexdigest()
+
+    async def work(tx: Tx) -> list[int]:
+        blob = await blob_rows.find_live(tx, caller.account_id, digest)
+        assert blob is not None
+        more = [
+            NewImage(product_id, "more", f"{number:03}.png", f"{first.id:03x}/{number:032}", core.now())
+            for number in range(1, count)
+        ]
+        return [(await image_rows.add_image(tx, caller.account_id, new, blob.id)).id for new in more]
+
+    return [first.id, *await core.db.write(work)]

@@ -1,0 +1,78 @@
+"""Fixtures: a core over a temporary folder, the account in it, and a client at its door."""
+
+import os
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from build import Clock, fail_loudly
+from packshot import app
+from packshot.config import Settings
+from packshot.domain.access import Principal
+from packshot.observability import RequestLog
+from packshot.services import setup
+from packshot.services.core import Core
+from packshot.services.setup import Seed
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave out tests whose program is missing, except in CI, which leaves out nothing."""
+    for marker in item.iter_markers("needs"):
+        (program,) = marker.args
+        if shutil.which(program) is None:
+            why = f"{program} is not installed (see tests/debian-packages.sh)"
+            if os.environ.get("CI") == "true":
+                pytest.fail(why)
+            pytest.skip(why)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return Settings()
+
+
+@pytest.fixture
+async def core(tmp_path: Path, settings: Settings, clock: Clock) -> AsyncIterator[Core]:
+    async with app.open_core(tmp_path / "data", settings, fail_loudly, clock) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def seed(core: Core) -> Seed:
+    made = await setup.create_account(core)
+    assert made is not None
+    return made
+
+
+@pytest.fixture
+def admin(seed: Seed) -> Principal:
+    return Principal(seed.account_id, seed.user_id, "administrator", setup.SCOPES, seed.webhook_id)
+
+
+@pytest.fixture
+async def client(core: Core, settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """Speaks HTTP to the whole application, without a socket in between."""
+    asgi: Any = app.build(core, settings, lambda: True, RequestLog(settings.log))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(asgi), base_url="http://shop.test") as opened:
+        yield opened
+
+
+@pytest.fixture
+def call(client: httpx.AsyncClient, seed: Seed) -> Callable[..., Awaitable[Any]]:
+    """`await call("catalog.product.add", {...})` posts JSON through the seed's webhook and returns the answer."""
+
+    async def post(method: str, params: Any = None, status: int = 200) -> Any:
+        response = await client.post(f"/rest/{seed.user_id}/{seed.webhook_code}/{method}", json=params or {})
+        assert response.status_code == status, response.text
+        return response.json()
+
+    return post

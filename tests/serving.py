@@ -1,0 +1,105 @@
+"""A real `packshot serve` in a process of its own, for tests that need the whole thing."""
+
+import json
+import os
+import re
+import signal
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PACKSHOT = [sys.executable, "-m", "packshot"]
+START_S = 30
+
+
+@dataclass
+class Server:
+    """A running server: its addresses, its process, and what it has printed."""
+
+    base_url: str
+    webhook_url: str
+    process: "subprocess.Popen[str]"
+    output: Path
+    facts: dict[str, Any]
+
+    def printed(self) -> str:
+        return self.output.read_text("utf-8")
+
+
+def run(
+    *arguments: str | Path, environment: Mapping[str, str] | None = None, timeout: float = 60
+) -> "subprocess.CompletedProcess[str]":
+    """Run one packshot command to its end."""
+    return subprocess.run(
+        [*PACKSHOT, *map(str, arguments)],
+        capture_output=True, text=True, timeout=timeout, check=False, env={**os.environ, **(environment or {})},
+    )  # fmt: skip
+
+
+def init(folder: Path, *arguments: str) -> dict[str, Any]:
+    """Make a store and return what `init --json` prints."""
+    done = run("init", "--data", folder, "--json", *arguments)
+    assert done.returncode == 0, done.stderr
+    facts: dict[str, Any] = json.loads(done.stdout)
+    return facts
+
+
+@contextmanager
+def serving(
+    folder: Path, *arguments: str, environment: Mapping[str, str] | None = None, facts: dict[str, Any] | None = None
+) -> Iterator[Server]:
+    """`packshot serve` on a free port over the store in *folder*, made here unless *facts* of its making are given."""
+    facts = facts or init(folder)
+    with tempfile.TemporaryDirectory() as place:
+        output = Path(place) / "output"
+        with output.open("w") as file:
+            process = subprocess.Popen(
+                [*PACKSHOT, "serve", "--data", str(folder), "--port", "0", *arguments],
+                stdout=file, stderr=subprocess.STDOUT, text=True, env={**os.environ, **(environment or {})},
+            )  # fmt: skip
+        try:
+            base_url = _wait(process, output)
+            webhook_url = f"{base_url}/rest/{facts['user_id']}/{facts['webhook_code']}/"
+            yield Server(base_url, webhook_url, process, output, facts)
+        finally:
+            stop(process)
+
+
+def stop(process: "subprocess.Popen[str]") -> int:
+    """End the server politely, and make sure."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+    try:
+        return process.wait(15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+
+
+def _wait(process: "subprocess.Popen[str]", output: Path) -> str:
+    """The base URL, once the server answers on it."""
+    end = time.monotonic() + START_S
+    while time.monotonic() < end and process.poll() is None:
+        found = re.search(r" on (https?://\S+), data in ", output.read_text("utf-8"))
+        if found and _answers(found[1]):
+            return found[1]
+        time.sleep(0.02)
+    raise AssertionError(f"the server did not start:\n{output.read_text('utf-8')}")
+
+
+def _answers(base_url: str) -> bool:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        with urllib.request.urlopen(f"{base_url}/readyz", timeout=2, context=context) as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False

@@ -1,0 +1,108 @@
+"""Rules of the house that no linter knows: what is documented, how large things are, which words are used."""
+
+import ast
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+import typer
+
+from packshot import app
+from packshot.cli import cli
+from packshot.config import PREFIX, Settings
+from packshot.observability import Metrics
+from packshot.protocols.bitrix.methods import METHODS
+
+ROOT = Path(__file__).parent.parent
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
+REFERENCE = (ROOT / "docs" / "reference.md").read_text("utf-8")
+
+LONGEST_MODULE = 350
+LONGEST_FUNCTION = 60
+
+
+def _settings() -> list[str]:
+    sections = msgspec.structs.fields(Settings)
+    return [f"{part.name}.{setting.name}" for part in sections for setting in msgspec.structs.fields(part.type)]
+
+
+@pytest.mark.parametrize("name", _settings())
+def test_every_setting_is_documented_with_its_default(name: str) -> None:
+    section, setting = name.split(".")
+    default = getattr(getattr(Settings(), section), setting)
+    shown = {"": "", True: "true", False: "false"}.get(default, default)
+    shown = int(shown) if isinstance(shown, float) else shown
+
+    (row,) = [line for line in REFERENCE.splitlines() if line.startswith(f"| `{name}` |")]
+
+    assert row.split("|")[2].strip(" `") == str(shown)
+
+
+def test_every_command_and_option_is_documented() -> None:
+    group = typer.main.get_command(cli)
+    commands = {"serve", "init", "doctor", "webhook"}
+
+    assert set(group.commands) == commands  # type: ignore[attr-defined]
+    for name in commands:
+        assert f"packshot {name}" in REFERENCE
+    for parameter in group.commands["serve"].params:  # type: ignore[attr-defined]
+        assert f"`{parameter.opts[0]}`" in REFERENCE
+        assert f"`{parameter.envvar}`" in REFERENCE
+        assert parameter.envvar.startswith(PREFIX)
+
+
+def test_every_metric_is_documented() -> None:
+    names = {sample.name for family in Metrics({}).registry.collect() for sample in family.samples}
+    names |= set(re.findall(r'"(packshot_\w+)"', Path(app.__file__).read_text("utf-8")))
+
+    undocumented = {name for name in names if not name.startswith("process_") and f"`{name}" not in REFERENCE}
+
+    assert not undocumented
+
+
+@pytest.mark.parametrize("name", [method.name for method in METHODS.values()])
+def test_every_method_stands_in_the_protocols_readme(name: str) -> None:
+    readme = (ROOT / "src/packshot/protocols/bitrix/README.md").read_text("utf-8")
+
+    assert f"`{name}`" in readme
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT / "src")))
+def test_modules_and_functions_stay_small(path: Path) -> None:
+    text = path.read_text("utf-8")
+    functions = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+    assert text.count("\n") <= LONGEST_MODULE
+    assert not [node.name for node in functions if (node.end_lineno or 0) - node.lineno >= LONGEST_FUNCTION]
+
+
+def test_one_request_can_be_read_in_under_nine_hundred_lines() -> None:
+    path = [
+        "docs/glossary.md",
+        "src/packshot/protocols/bitrix/README.md",
+        "src/packshot/app.py",
+        "src/packshot/protocols/bitrix/images.py",
+        "src/packshot/services/images.py",
+        "src/packshot/domain/images.py",
+    ]
+
+    assert sum((ROOT / name).read_text("utf-8").count("\n") for name in path) < 900
+
+
+def test_links_in_the_documents_lead_somewhere() -> None:
+    documents = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
+
+    broken = [
+        f"{document.name}: {target}"
+        for document in documents
+        for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text("utf-8"))
+        if not (document.parent / target).exists()
+    ]
+
+    assert not broken
+
+
+def test_no_lock_file_names_an_address() -> None:
+    for path in (ROOT / "requirements").iterdir():
+        assert "://" not in path.read_text("utf-8"), path.name
