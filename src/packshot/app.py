@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -151,15 +151,16 @@ def _guarded(app: Asgi, public_url: str) -> Asgi:
     return guard
 
 
-def _base_url(public_url: str, scope: Scope) -> str:
+def _base_url(public_url: str, scope: Scope, headers: dict[bytes, bytes]) -> str:
     """The address that absolute links start with: the configured one, or the one this request was sent to."""
-    if public_url:
-        return public_url
-    host = _header(scope, b"host").decode("latin-1")
-    if not _HOST.fullmatch(host):
-        address, port = scope["server"]
-        host = f"{address}:{port}"
-    return f"{scope['scheme']}://{host}"
+    return public_url or _sent_to(scope["scheme"], headers.get(b"host", b""), scope["server"])
+
+
+@lru_cache(maxsize=256)
+def _sent_to(scheme: str, host: bytes, server: tuple[str, int]) -> str:
+    # A Host that is none would end up in the links of an answer.
+    shown = host.decode("latin-1")
+    return f"{scheme}://{shown if _HOST.fullmatch(shown) else f'{server[0]}:{server[1]}'}"
 
 
 def _may_read_metrics(who: str, scope: Scope) -> bool:

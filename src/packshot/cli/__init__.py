@@ -23,9 +23,9 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-cli.command("serve")(serve.serve)
-cli.command("init")(serve.init)
-cli.command("doctor")(doctor.doctor)
+cli.command("serve", short_help="Run the server; an empty data folder is filled first.")(serve.serve)
+cli.command("init", short_help="Fill an empty data folder without serving.")(serve.init)
+cli.command("doctor", short_help="Check settings, database, pictures and formats.")(doctor.doctor)
 cli.add_typer(webhook.cli, name="webhook")
 
 
@@ -50,3 +50,5 @@ def main() -> None:
         cli()
     except (BadSetting, SchemaTooNew, FolderInUse, PackshotError) as error:
         sys.exit(fail(str(error)))
+    except OSError as error:
+        sys.exit(fail(f"{error.filename}: {error.strerror}" if error.filename else str(error)))

@@ -9,6 +9,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from packshot.app import open_core
+from packshot.cli.printed import quoted
 from packshot.config import Settings
 from packshot.services.core import Core
 from packshot.storage.folder import DATABASE
@@ -17,9 +18,7 @@ Result = TypeVar("Result")
 
 EXIT_USAGE = 2
 
-Data = Annotated[
-    Path, typer.Option("--data", envvar="PACKSHOT_DATA", help="The data folder.", metavar="FOLDER", show_default=True)
-]
+Data = Annotated[Path, typer.Option("--data", envvar="PACKSHOT_DATA", help="The data folder.", metavar="FOLDER")]
 Config = Annotated[
     Path | None, typer.Option("--config", envvar="PACKSHOT_CONFIG", help="A TOML file with settings.", metavar="FILE")
 ]
@@ -49,7 +48,7 @@ def require_writable(folder: Path) -> None:
 def require_store(folder: Path) -> None:
     """End the command unless the folder holds a store. Raises: typer.Exit."""
     if not (folder / DATABASE).exists():
-        raise stop(f"there is no store in {folder}: make one with `packshot init --data {folder}`")
+        raise stop(f"there is no store in {folder}: make one with `packshot init --data {quoted(folder)}`")
 
 
 def with_core(folder: Path, settings: Settings, use: Callable[[Core], Awaitable[Result]]) -> Result:

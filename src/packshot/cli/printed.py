@@ -23,15 +23,13 @@ def addresses(base_url: str, user_id: int, code: str) -> dict[str, str | int]:
     }
 
 
-def commands(
-    webhook_url: str, product_id: int, image_id: int, authority: Path | None = None
-) -> list[tuple[str, str]]:
+def commands(webhook_url: str, product_id: int, image_id: int, authority: Path | None = None) -> list[tuple[str, str]]:
     """Five commands with what each does: the ids are those that the first and second one will get.
 
     *authority* is the certificate that curl has to trust, where it would not by itself.
     """
     trust = f" --cacert {quoted(authority)}" if authority else ""
-    curl = f"curl -s{trust} -H 'Content-Type: application/json'"
+    curl = f"curl -sS{trust} -H 'Content-Type: application/json'"
     picture = base64.b64encode(tiny_png()).decode()
     place = {"productId": product_id, "id": image_id}
     calls: list[tuple[str, str, dict[str, object]]] = [
@@ -45,9 +43,7 @@ def commands(
         ("Get one of them", "catalog.productImage.get", dict(place)),
         ("Delete it", "catalog.productImage.delete", dict(place)),
     ]
-    return [
-        (title, f"{curl} {webhook_url}{method} \\\n  -d '{json.dumps(values)}'") for title, method, values in calls
-    ]
+    return [(title, f"{curl} {webhook_url}{method} \\\n  -d '{json.dumps(values)}'") for title, method, values in calls]
 
 
 def welcome(webhook_url: str, product_id: int, image_id: int, authority: Path | None = None) -> str:

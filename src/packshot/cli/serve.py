@@ -1,5 +1,6 @@
 """`packshot serve` and `packshot init`."""
 
+import errno
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,13 +11,17 @@ import typer
 from packshot import __version__, config, server
 from packshot.cli import printed, tls
 from packshot.cli.common import Config, Data, require_writable, stop, with_core
+from packshot.cli.printed import quoted
 from packshot.observability import configure_logging
 from packshot.services import setup
 from packshot.services.core import Core
 
-Host = Annotated[str, typer.Option(envvar="PACKSHOT_HOST", help="The address to listen on.")]
+Host = Annotated[str, typer.Option(envvar="PACKSHOT_HOST", metavar="HOST", help="The address to listen on.")]
 Port = Annotated[
-    int, typer.Option(envvar="PACKSHOT_PORT", min=0, max=65535, help="The port to listen on; 0 takes a free one.")
+    int,
+    typer.Option(
+        envvar="PACKSHOT_PORT", min=0, max=65535, metavar="PORT", help="The port to listen on; 0 takes a free one."
+    ),
 ]
 Demo = Annotated[
     bool, typer.Option("--demo", envvar="PACKSHOT_DEMO", help="Fill an empty store with a sample catalogue.")
@@ -51,7 +56,8 @@ def serve(
     try:
         listener = server.listen(host, port)
     except OSError as error:
-        raise stop(f"cannot listen on {host}:{port}: {error.strerror}. Another --port may be free") from None
+        hint = ". Another --port may be free" if error.errno == errno.EADDRINUSE else ""
+        raise stop(f"cannot listen on {host}:{port}: {error.strerror}{hint}") from None
     certificate = tls.certificate(data, host) if tls_dev else None
     base_url = settings.server.public_url or _address(host, listener.getsockname()[1], https=tls_dev)
 
@@ -60,7 +66,12 @@ def serve(
         if tls_dev and certificate:
             typer.echo("\n  HTTPS with an authority of its own. To make clients trust it:\n")
             typer.echo("\n".join(tls.trust(certificate[0])))
-        typer.echo(await _greeting(core, base_url, data, demo=demo))
+        if seed := await _first_start(core, demo=demo):
+            webhook_url = str(printed.addresses(base_url, seed.user_id, seed.webhook_code)["webhook_url"])
+            authority = tls.authority(certificate[0]) if certificate else None
+            typer.echo(printed.welcome(webhook_url, *await setup.next_ids(core), authority))
+        else:
+            typer.echo(printed.welcome_back(base_url, data))
 
     raise typer.Exit(server.run(data, settings, listener, prepare, certificate))
 
@@ -84,7 +95,9 @@ def init(
     async def create(core: Core) -> dict[str, str | int]:
         seed = await setup.create_account(core)
         if seed is None:
-            raise stop(f"{data} holds a store already. For a new webhook: packshot webhook create --data {data}")
+            raise stop(
+                f"{data} holds a store already. For a new webhook: packshot webhook create --data {quoted(data)}"
+            )
         facts = printed.addresses(base_url, seed.user_id, seed.webhook_code)
         return facts | ({"product_id": await _fill(core, seed)} if demo else {})
 
@@ -92,14 +105,12 @@ def init(
     typer.echo(json.dumps(facts) if as_json else f"Made a store in {data}.\nWebhook address: {facts['webhook_url']}")
 
 
-async def _greeting(core: Core, base_url: str, data: Path, *, demo: bool) -> str:
+async def _first_start(core: Core, *, demo: bool) -> setup.Seed | None:
+    """What was made because the store was empty; None where it was not."""
     seed = await setup.create_account(core)
-    if seed is None:
-        return printed.welcome_back(base_url, str(data))
-    if demo:
+    if seed and demo:
         await _fill(core, seed)
-    facts = printed.addresses(base_url, seed.user_id, seed.webhook_code)
-    return printed.welcome(str(facts["webhook_url"]), *await setup.next_ids(core))
+    return seed
 
 
 async def _fill(core: Core, seed: setup.Seed) -> int:

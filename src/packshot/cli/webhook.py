@@ -20,10 +20,14 @@ def _group() -> None:
 @cli.command()
 def create(
     data: Data = DEFAULT_DATA,
-    account: Annotated[str, typer.Option(help="Whose store it opens.")] = setup.ACCOUNT,
-    user: Annotated[int, typer.Option(help="The user it acts for.")] = 1,
-    scopes: Annotated[str, typer.Option(help="What it may be used for, separated by commas.")] = "catalog,user",
-    expires_in: Annotated[int | None, typer.Option(help="Seconds until it ends; never, if not given.", min=1)] = None,
+    account: Annotated[str, typer.Option(metavar="NAME", help="Whose store it opens.")] = setup.ACCOUNT,
+    user: Annotated[int, typer.Option(metavar="ID", help="The user it acts for.")] = 1,
+    scopes: Annotated[
+        str, typer.Option(metavar="LIST", help="What it may be used for, separated by commas.")
+    ] = "catalog,user",
+    expires_in: Annotated[
+        int | None, typer.Option(metavar="SECONDS", min=1, help="When it ends; never, if not given.")
+    ] = None,
     config_file: Config = None,
 ) -> None:
     """Make a webhook and print its path, which is shown this once.

@@ -71,11 +71,14 @@ class Database:
 
     async def one(self, sql: str, *values: Any) -> Row | None:
         """The first row, or None. Raises: Unavailable."""
-        rows = await self.all(sql, *values)
+        rows = self._read(sql, values)
         return rows[0] if rows else None
 
     async def all(self, sql: str, *values: Any) -> list[Row]:
         """Every row, in the order the statement asks for. Raises: Unavailable."""
+        return self._read(sql, values)
+
+    def _read(self, sql: str, values: tuple[Any, ...]) -> list[Row]:
         try:
             # fetchall, never a cursor: an unfinished one would pin the snapshot of every later read
             # and keep the write-ahead log from starting over.

@@ -23,15 +23,14 @@ class Address(msgspec.Struct, frozen=True):
     code: str = ""
 
 
-def address(path: str) -> Address:
-    """Read `/rest/{user}/{code}/{method}` or `/rest/{method}`.
+def address(parts: list[str]) -> Address:
+    """What the parts of a path behind `/rest/` say: user, code and method, or the method alone.
 
-    Slashes may be doubled or trail, `.json` may follow the method. Source: page "How to call REST".
+    `.json` may follow the method. Source: page "How to call REST".
 
     Raises:
         UnknownMethod: no such method, or a path of another form.
     """
-    parts = [part for part in path.split("/") if part][1:]
     match parts:
         case [user, code, name] if user.isascii() and user.isdigit() and len(user) <= _MAX_USER_DIGITS:
             return Address(_method(name), int(user), code)

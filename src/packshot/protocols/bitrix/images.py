@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from datetime import tzinfo
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import quote
 
@@ -72,9 +72,12 @@ DESCRIPTION: dict[str, Any] = {
 }
 
 
+_quoted = lru_cache(maxsize=1024)(quote)
+
+
 def detail_url(image: ProductImage) -> str:
     """The image's public, root-relative address. Source: page "Data types", catalog_product_image."""
-    return f"/upload/iblock/{image.address}/{quote(image.name)}"
+    return f"/upload/iblock/{image.address}/{_quoted(image.name)}"
 
 
 def _download_url(call: Call, image: ProductImage) -> str:

@@ -29,6 +29,8 @@ from packshot.services.core import Core
 
 Scope = dict[str, Any]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
+Headers = dict[bytes, bytes]
+Content = bytes | bytearray
 SendOriginal = Callable[[Scope, Send, Original], Awaitable[None]]
 
 OPERATING_WINDOW_S = 600
@@ -36,7 +38,7 @@ INLINE_BYTES = 256 * 1024
 """Larger bodies are decoded on a thread, so that they do not hold up everybody else."""
 
 _UNDECODED = frozenset({"filecontent"})
-_DOWNLOAD_PATHS = {"download", "download.json"}
+_DOWNLOAD = (["download.json"], ["download"])
 _JSON = (b"content-type", b"application/json; charset=utf-8")
 _FIXED = [_JSON, (b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
 
@@ -51,43 +53,46 @@ class Bitrix:
     core: Core
     settings: BitrixSettings
     zone: tzinfo
-    base_url: Callable[[Scope], str]
+    base_url: Callable[[Scope, Headers], str]
     send_original: SendOriginal
     limits: BodyLimits
     in_flight: InFlight
 
     async def __call__(self, scope: Scope, receive: Any, send: Send) -> None:
         """Answer one request below `/rest/`."""
+        # Slashes may be doubled or trail.
+        parts = [part for part in scope["path"].split("/") if part][1:]
         try:
-            if _is_download(scope["path"]):
+            if parts in _DOWNLOAD:
                 await self._download(scope, send)
                 return
-            answer, started = await self._run(scope, receive)
+            answer, started = await self._run(scope, receive, parts)
         except Exception as error:  # noqa: BLE001 - the last line before the client: never a traceback, never HTML
             await _send_error(scope, send, self._error(error), self.settings)
             return
         await _send_json(send, 200, _encoder.encode(_envelope(answer, started, self.zone)))
 
-    async def _run(self, scope: Scope, receive: Any) -> tuple[Answer, tuple[float, float]]:
+    async def _run(self, scope: Scope, receive: Any, parts: list[str]) -> tuple[Answer, tuple[float, float]]:
         started = time.time()
         if scope["method"] not in {"GET", "POST"}:
             raise WrongVerb
-        called = auth.address(scope["path"])
+        called = auth.address(parts)
         scope["packshot.route"] = called.method.name
         caller = await auth.by_path(self.core, called)
+        headers = dict(scope["headers"])
         async with reading(receive, scope["headers"], self.limits, self.in_flight) as content:
-            params = await self._params(scope, content)
+            params = await self._params(scope["query_string"], headers, content)
             caller = caller or auth.by_token(params)
             require_scope(caller, called.method.scope)
-            call = Call(self.core, caller, params, self.base_url(scope), self.zone)
+            call = Call(self.core, caller, params, self.base_url(scope, headers), self.zone)
             running = time.time()
             del content, params
             return await called.method.run(call), (started, running)
 
-    async def _params(self, scope: Scope, content: bytes | bytearray) -> dict[str, Any]:
+    async def _params(self, query: bytes, headers: Headers, content: Content) -> dict[str, Any]:
         if len(content) <= INLINE_BYTES:
-            return _params(scope, content)
-        return await asyncio.get_running_loop().run_in_executor(self.core.threads, _params, scope, content)
+            return _params(query, headers, content)
+        return await asyncio.get_running_loop().run_in_executor(self.core.threads, _params, query, headers, content)
 
     async def _download(self, scope: Scope, send: Send) -> None:
         """`/rest/download.json?token=...`: the bytes, or 403 forged, 401 expired, 404 deleted."""
@@ -109,21 +114,12 @@ class Bitrix:
         return answer
 
 
-def _is_download(path: str) -> bool:
-    return [part for part in path.split("/") if part][1:] in ([name] for name in _DOWNLOAD_PATHS)
-
-
-def _params(scope: Scope, content: bytes | bytearray) -> dict[str, Any]:
+def _params(query: bytes, headers: Headers, content: Content) -> dict[str, Any]:
     """Query and body as one, the body standing above the query. Source: page "Data encoding"."""
-    query = scope["query_string"]
     if not content:
         return parse_form(query) if query else {}
-    params = parse(_header(scope["headers"], b"content-type"), content, _UNDECODED)
+    params = parse(headers.get(b"content-type", b"").decode("latin-1"), content, _UNDECODED)
     return merge(parse_form(query), params) if query else params
-
-
-def _header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str:
-    return next((value.decode("latin-1") for key, value in headers if key == name), "")
 
 
 def _envelope(answer: Answer, started: tuple[float, float], zone: tzinfo) -> dict[str, Any]:
@@ -140,13 +136,14 @@ def _time(started: tuple[float, float], zone: tzinfo) -> dict[str, Any]:
     """All eight fields, since clients read them unchecked. Source: page "Data types", section time."""
     start, running = started
     finish = time.time()
+    date_start = wire.write_moment(int(start) * 1_000_000, zone)
     return {
         "start": start,
         "finish": finish,
         "duration": finish - start,
         "processing": finish - running,
-        "date_start": wire.write_moment(int(start) * 1_000_000, zone),
-        "date_finish": wire.write_moment(int(finish) * 1_000_000, zone),
+        "date_start": date_start,
+        "date_finish": date_start if int(finish) == int(start) else wire.write_moment(int(finish) * 1_000_000, zone),
         "operating_reset_at": int(start) + OPERATING_WINDOW_S,
         "operating": 0,
     }
