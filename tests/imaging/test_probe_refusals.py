@@ -4,10 +4,12 @@ import struct
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import pictures
-from packshot.domain.errors import ImageTooLarge, UnacceptableImage, UndecodableImage
-from packshot.domain.originals import ImageLimits, check_header
+from packshot.domain.errors import ImageTooLarge, PackshotError, UnacceptableImage, UndecodableImage
+from packshot.domain.originals import Header, ImageLimits, check_header
 from packshot.imaging.probe import probe, reader
 
 ACCEPTED = "JPEG, PNG, GIF, WebP, AVIF, TIFF and BMP are accepted"
@@ -103,7 +105,7 @@ DAMAGED: dict[str, tuple[bytes, str]] = {
         "The image is damaged: it has no pixels",
     ),
     "webp begins otherwise": (
-        pictures.webp_around(pictures.riff_chunk(b"ALPH", bytes(9))),
+        pictures.webp_around(pictures.riff_chunk(b"EXIF", bytes(9))),
         "The image is damaged: it begins with an unknown chunk",
     ),
     "webp start code": (
@@ -288,3 +290,62 @@ def test_a_long_honest_gif_is_walked_in_time() -> None:
     blocks = b"\2" + (b"\xff" + bytes(255)) * 20_000 + b"\0"
 
     assert probe(pictures.gif_screen(3, 2) + pictures.gif_frame(blocks=blocks) * 2).frames == 2
+
+
+# Whatever comes
+
+SMALL = pictures.small_files()
+
+
+def behaves(data: bytes) -> Header | None:
+    """The header, or nothing where a domain error says why not; anything else passes through and fails the test."""
+    try:
+        header = probe(data)
+    except PackshotError:
+        return None
+    assert header.width_px >= 1
+    assert header.height_px >= 1
+    assert header.frames >= 1
+    assert header.bytes_per_px >= 1
+    assert header.total_px >= header.width_px * header.height_px
+    return header
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_file_cut_anywhere_gives_a_header_or_a_refusal(name: str) -> None:
+    data = SMALL[name]
+
+    headers = [behaves(data[:length]) for length in range(len(data) + 1)]
+
+    assert headers[0] is None
+    assert headers[-1] == probe(data)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_file_with_any_byte_set_to_an_extreme_gives_a_header_or_a_refusal(name: str) -> None:
+    data = SMALL[name]
+
+    for at in range(len(data)):
+        for octet in (b"\0", b"\1", b"\x7f", b"\xff"):
+            behaves(data[:at] + octet + data[at + 1 :])
+
+
+signatures = st.sampled_from([data[:length] for data in SMALL.values() for length in (4, 12, 24, 40)])
+
+
+@given(st.one_of(st.binary(max_size=300), st.builds(bytes.__add__, signatures, st.binary(max_size=300))))
+@settings(deadline=None)
+def test_arbitrary_bytes_give_a_header_or_a_refusal(data: bytes) -> None:
+    behaves(data)
+
+
+@given(st.sampled_from(sorted(SMALL)), st.data())
+@settings(deadline=None)
+def test_mutated_files_give_a_header_or_a_refusal(name: str, draw: st.DataObject) -> None:
+    data = bytearray(SMALL[name])
+    edits = st.tuples(st.integers(0, len(data) - 1), st.integers(0, 4), st.binary(max_size=8))
+
+    for at, removed, added in draw.draw(st.lists(edits, min_size=1, max_size=6)):
+        data[at : at + removed] = added
+
+    behaves(bytes(data))
