@@ -81,7 +81,8 @@ async def _send(
         (b"content-disposition", content_disposition(kind, original.name)),
     ]
     try:
-        wanted = wanted_range(given, etag, original.size_bytes)
+        # Ranges are a matter of GET alone.
+        wanted = wanted_range(given, etag, original.size_bytes) if scope["method"] == "GET" else None
     except Unsatisfiable:
         size = f"bytes */{original.size_bytes}".encode()
         await _start(send, 416, [*headers, (b"content-range", size), (b"content-length", b"0")], b"")

@@ -49,7 +49,7 @@ def file_name(text: str) -> str:
 
     Raises:
         MissingField: nothing is left of the name.
-        InvalidValue: more than 255 characters, control characters, or one of `/ \ : * ? " < > |`.
+        InvalidValue: more than 255 characters, `.` or `..`, control characters, or one of `/ \ : * ? " < > |`.
     """
     # Length first: normalising is linear, but nobody needs it done to a megabyte.
     if len(text) > MAX_NAME_CHARACTERS:
@@ -57,6 +57,8 @@ def file_name(text: str) -> str:
     name = unicodedata.normalize("NFC", text.translate(_INVISIBLE)).strip()
     if not name:
         raise MissingField("name")
+    if name in {".", ".."}:
+        raise InvalidValue("name", "The file name means a folder")
     if any(character in _FORBIDDEN_IN_NAMES or unicodedata.category(character) in {"Cc", "Cs"} for character in name):
         raise InvalidValue("name", "The file name contains invalid characters")
     return name

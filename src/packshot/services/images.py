@@ -129,6 +129,8 @@ async def _examine(core: Core, upload: Upload) -> tuple[bytes, NewBlob]:
 async def _try_to_add(core: Core, account_id: int, new: NewImage, blob: NewBlob, data: bytes) -> ProductImage | None:
     """Bytes first, pointers second. None when the blob to share was doomed in between: look again."""
     seen, own_key = await _bring_bytes(core, account_id, blob, data)
+    if core.now() - new.created_at > core.upkeep.grace_s // 2 * 1_000_000:
+        raise Unavailable("blob store")  # so slow that the sweep might take the bytes before they have a row
     try:
         image, used_own = await core.db.write(lambda tx: _commit(tx, account_id, new, blob, (seen, own_key)))
     except Unavailable:

@@ -51,12 +51,13 @@ async def doom(core: Core) -> int:
 
     Young ones are left alone: an upload may be about to share them.
     """
-    now, count = core.now(), 0
-    while True:
-        batch = await core.db.write(lambda tx: blob_rows.doom(tx, now - core.upkeep.young_s * _SECOND, now, BATCH))
-        count += batch
-        if batch < BATCH:
-            return count
+    now = core.now()
+    before, count = now - core.upkeep.young_s * _SECOND, 0
+    # In small ranges, so that other writers get their turn between them.
+    for first in range(1, await blob_rows.last_id(core.db) + 1, BATCH):
+        ids = range(first, first + BATCH)
+        count += await core.db.write(partial(blob_rows.doom, ids=ids, created_before=before, now=now))
+    return count
 
 
 async def reap(core: Core) -> int:

@@ -51,17 +51,23 @@ async def heal(tx: Tx, account_id: int, digest: str, blob_id: int) -> None:
     )  # fmt: skip
 
 
-async def doom(tx: Tx, created_before: int, now: int, limit: int) -> int:
-    """Doom up to *limit* live or corrupt blobs that nothing points at; return how many.
+async def doom(tx: Tx, ids: range, created_before: int, now: int) -> int:
+    """Doom the blobs of that range of ids that nothing points at; return how many.
 
     A doomed blob never comes back to life: equal bytes uploaded later get a new generation, so a late
     delete can only hit a key that nothing will point at again.
     """
     return await tx.run(
-        "UPDATE blob SET state = 'doomed', doomed_at = ?2 WHERE id IN (SELECT id FROM blob"
-        f" WHERE state IN ('live', 'corrupt') AND created_at < ?1 AND {_UNREFERENCED} ORDER BY id LIMIT ?3)",
-        created_before, now, limit,
+        "UPDATE blob SET state = 'doomed', doomed_at = ?4"
+        f" WHERE id >= ?1 AND id < ?2 AND state IN ('live', 'corrupt') AND created_at < ?3 AND {_UNREFERENCED}",
+        ids.start, ids.stop, created_before, now,
     )  # fmt: skip
+
+
+async def last_id(reads: Reads) -> int:
+    """The highest id of any blob, 0 if there is none."""
+    row = await reads.one("SELECT coalesce(max(id), 0) FROM blob")
+    return int(row[0]) if row else 0
 
 
 async def of_doomed(reads: Reads, doomed_before: int, limit: int) -> list[tuple[int, str]]:

@@ -1,5 +1,6 @@
 """One SQLite database: reads inline on the event loop, writes through the one writer thread."""
 
+import re
 import sqlite3
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
@@ -12,9 +13,11 @@ from packshot.storage.writer import Writer
 Row = tuple[Any, ...]
 Result = TypeVar("Result")
 
-_TRANSACTION_WORDS = (
-    "BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE", "PRAGMA", "ATTACH", "DETACH", "VACUUM",
-)  # fmt: skip
+_TRANSACTION_CONTROL = re.compile(
+    r"(?:[\s;\ufeff]|--[^\n]*|/\*.*?\*/)*"
+    r"(?:BEGIN|COMMIT|END|ROLLBACK|SAVEPOINT|RELEASE|PRAGMA|ATTACH|DETACH|VACUUM)\b",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 class Reads(Protocol):
@@ -130,7 +133,7 @@ def _translation(code: int, error: sqlite3.Error) -> PackshotError:
 
 @lru_cache(maxsize=1024)
 def _checked(sql: str) -> str:
-    if sql.lstrip().upper().startswith(_TRANSACTION_WORDS):
+    if _TRANSACTION_CONTROL.match(sql):
         raise RuntimeError("a work may not control its transaction")
     return sql
 
@@ -143,9 +146,15 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
         "busy_timeout = 5000", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "cache_size = -16000",
     ):  # fmt: skip
         connection.execute(f"PRAGMA {pragma}").fetchall()
+    # PostgreSQL gets a function of this name too: patterns ignore case in every alphabet.
+    connection.create_function("casefold", 1, _casefold, deterministic=True)
     if read_only:
         connection.execute("PRAGMA query_only = ON")
     return connection
+
+
+def _casefold(value: object) -> str | None:
+    return None if value is None else str(value).casefold()
 
 
 def open_database(path: Path, failed: Callable[[BaseException], None]) -> Database:

@@ -12,7 +12,10 @@ from packshot.storage.database import Reads, Row
 Result = TypeVar("Result")
 
 MAX_VALUES = 1_000
-"""How many values one filter may compare with."""
+"""How many values the filters of one list may compare with, all together."""
+
+MAX_PATTERN_CHARACTERS = 1_000
+"""How long the text may be that a filter searches for."""
 
 _COMPARISONS = {">": ">", ">=": ">=", "<": "<", "<=": "<="}
 _PATTERNS = {"contains": "LIKE", "like": "LIKE", "not contains": "NOT LIKE", "not like": "NOT LIKE"}
@@ -46,8 +49,10 @@ async def page(
     usual case: the total is counted only where the page itself does not give it away.
 
     Raises:
-        InvalidValue: a filter compares with too many values.
+        InvalidValue: the filters compare with too many values, or search for too long a text.
     """
+    if sum(len(condition.values) or 1 for condition in query.conditions) > MAX_VALUES:
+        raise InvalidValue("filter", f"The filter compares with more than {MAX_VALUES} values")
     values = list(scope)
     where = " AND ".join([listing.scope, *_conditions(listing, query, values)])
     source = f"FROM {listing.table} WHERE {where}"
@@ -91,18 +96,18 @@ def _condition(column: Column, condition: Condition, values: list[Any]) -> str:
 
 
 def _pattern(column: Column, condition: Condition, values: list[Any]) -> str:
+    if len(str(condition.values[0])) > MAX_PATTERN_CHARACTERS:
+        raise InvalidValue("filter", f"The filter searches for more than {MAX_PATTERN_CHARACTERS} characters")
     text = str(condition.values[0]).casefold().replace("\\", "\\\\").replace("_", "\\_")
     if "contains" in condition.operator:
         text = "%" + text.replace("%", "\\%") + "%"
-    searched = column.folded or f"lower(CAST({column.name} AS TEXT))"
+    searched = column.folded or f"casefold({column.name})"
     test = f"{searched} {_PATTERNS[condition.operator]} {_bind(values, text)} ESCAPE '\\'"
     return f"({test} OR {column.name} IS NULL)" if condition.operator.startswith("not") else test
 
 
 def _membership(column: Column, condition: Condition, values: list[Any]) -> str:
     """`=` or `!=` with any number of values; NULL is a value like any other here."""
-    if len(condition.values) > MAX_VALUES:
-        raise InvalidValue("filter", f"compares with more than {MAX_VALUES} values")
     wanted = [value for value in condition.values if value is not None]
     tests = [f"{column.name} IN ({', '.join(_bind(values, value) for value in wanted)})"] if wanted else []
     if len(wanted) < len(condition.values):

@@ -8,6 +8,7 @@ has returned.
 import asyncio
 import contextlib
 import contextvars
+import math
 import queue
 import sqlite3
 import threading
@@ -120,9 +121,8 @@ class Writer:
         try:
             item = self._queue.get(timeout=IDLE_S if self._written else None)
         except queue.Empty:
-            # Automatic checkpoints keep the log short under load; an idle moment is for emptying it.
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             self._written = False
+            _empty_log(connection)
             return
         if item is None:
             self._closing = True
@@ -133,7 +133,7 @@ class Writer:
     def _commit_group(self, connection: sqlite3.Connection, first: _Item) -> None:
         self._group = [first]
         try:
-            connection.execute("BEGIN IMMEDIATE")
+            self._begin(connection)
             end = time.monotonic() + GROUP_S
             item: _Item | None = first
             while item is not None:
@@ -149,6 +149,15 @@ class Writer:
                 item.error = _again(error)
         self._call(_give, self._group)
         self._group = []
+
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        """Open the group's transaction; where somebody else holds the lock, all who wait by then have waited enough."""
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            while self._next(math.inf) is not None:
+                pass
+            raise
 
     def _next(self, end: float) -> _Item | None:
         """The next work of this group, already counted among it, or None when the group is complete."""
@@ -173,7 +182,8 @@ class Writer:
             item.value = item.context.run(_drive, item.work, self._transaction(connection))
             item.error = None
         except BaseException as error:  # also CancelledError or RecursionError is that work's failure only
-            item.error = error
+            # A future takes no StopIteration.
+            item.error = RuntimeError("a work ran out of an iterator") if isinstance(error, StopIteration) else error
             # FULL, IOERR and NOMEM may have rolled back everything: then nothing of the group happened.
             if not connection.in_transaction:
                 raise _GroupLost(item) from error
@@ -212,6 +222,19 @@ class Writer:
         # A closed loop means that the process is going down and nobody is left to tell.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(function, value)
+
+
+def _empty_log(connection: sqlite3.Connection) -> None:
+    """Use an idle moment to empty the write-ahead log, unless a reader or a full disk is in the way."""
+    (patience,) = connection.execute("PRAGMA busy_timeout").fetchone()
+    connection.execute("PRAGMA busy_timeout = 0")
+    try:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF not in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+            raise
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {patience}")
 
 
 def _drive(work: AnyWork, tx: Any) -> Any:

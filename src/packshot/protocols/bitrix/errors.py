@@ -36,12 +36,13 @@ class BitrixSettings(msgspec.Struct, frozen=True):
 
 
 class WireError(msgspec.Struct, frozen=True):
-    """An error answer. `code` is all digits or a word; `retry_after_s` goes into the header of that name."""
+    """An error answer. `code` is all digits or a word; `retry_after_s` and `allowed` go into headers."""
 
     status: int
     code: str
     description: str
     retry_after_s: int | None = None
+    allowed: tuple[str, ...] = ()
 
 
 class WrongParameter(InvalidRequest):
@@ -56,10 +57,11 @@ class UnknownMethod(InvalidRequest):
 
 
 class WrongVerb(InvalidRequest):
-    """Methods are called by GET and POST only."""
+    """This address takes other verbs only, those in `allowed`."""
 
-    def __init__(self) -> None:
-        super().__init__("", "Methods are called by GET or POST")
+    def __init__(self, *allowed: str) -> None:
+        super().__init__("", f"This address is called by {' or '.join(allowed)}")
+        self.allowed = allowed
 
 
 MISSING = "Could not find value for parameter {%s}"
@@ -123,7 +125,7 @@ _TABLE: dict[type, Callable[[Any], WireError]] = {
     Forbidden: _forbidden,
     NotFound: _not_found,
     UnknownMethod: lambda error: WireError(404, "ERROR_METHOD_NOT_FOUND", error.why),
-    WrongVerb: lambda error: WireError(405, "INVALID_REQUEST", error.why),
+    WrongVerb: lambda error: WireError(405, "INVALID_REQUEST", error.why, allowed=error.allowed),
     WrongParameter: lambda error: WireError(400, "100", error.why),
     UnsupportedEncoding: lambda error: WireError(415, "INVALID_REQUEST", str(error)),
     MissingField: lambda error: WireError(400, "0", f"Required fields: {error.field}"),

@@ -75,7 +75,7 @@ class Bitrix:
     async def _run(self, scope: Scope, receive: Any, parts: list[str]) -> tuple[Answer, tuple[float, float]]:
         started = time.time()
         if scope["method"] not in {"GET", "POST"}:
-            raise WrongVerb
+            raise WrongVerb("GET", "POST")
         called = auth.address(parts)
         scope["packshot.route"] = called.method.name
         caller = await auth.by_path(self.core, called)
@@ -98,7 +98,7 @@ class Bitrix:
         """`/rest/download.json?token=...`: the bytes, or 403 forged, 401 expired, 404 deleted."""
         scope["packshot.route"] = "download"
         if scope["method"] not in {"GET", "HEAD"}:
-            raise WrongVerb
+            raise WrongVerb("GET", "HEAD")
         token = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
         try:
             original = await downloads.open_link(self.core, token)
@@ -152,8 +152,8 @@ def _time(started: tuple[float, float], zone: tzinfo) -> dict[str, Any]:
 async def _send_error(scope: Scope, send: Send, error: WireError, settings: BitrixSettings) -> None:
     scope["packshot.error"] = error.code
     extra = [] if error.retry_after_s is None else [(b"retry-after", str(error.retry_after_s).encode())]
-    if error.status == 405:  # noqa: PLR2004 - the one status that owes a list of verbs
-        extra.append((b"allow", b"GET, POST"))
+    if error.allowed:
+        extra.append((b"allow", ", ".join(error.allowed).encode()))
     if error.status in {408, 413, 415}:
         extra.append((b"connection", b"close"))  # the rest of the body was not read and never will be
     await _send_json(send, error.status, _encoder.encode(body(error, settings)), extra)

@@ -72,8 +72,6 @@ class DiskBlobs:
 
     def prepare(self) -> None:
         """Create the folders, all 256 of them, so that no upload ever has to flush a new one."""
-        if (self._blobs / "ff").is_dir() and self._staging.is_dir():
-            return
         self._staging.mkdir(parents=True, exist_ok=True)
         for number in range(256):
             (self._blobs / f"{number:02x}").mkdir(parents=True, exist_ok=True)
@@ -146,10 +144,7 @@ class DiskBlobs:
 
     async def delete(self, key: str) -> None:
         """See `BlobStore.delete`."""
-        try:
-            await self._in_thread(lambda: self._files.unlink(self.path(key)))
-        except OSError as error:
-            raise Unavailable("blob store") from error
+        await self._in_thread(lambda: self._files.unlink(self.path(key)))
 
     async def of_keys(self, older_than_s: float) -> list[str]:
         """See `BlobStore.of_keys`."""
@@ -168,12 +163,7 @@ class DiskBlobs:
 
     def _old_names(self, folders: "Iterator[Path] | list[Path]", older_than_s: float) -> list[str]:
         limit = self._disk_time() - older_than_s
-        return [
-            entry.name
-            for folder in folders
-            for entry in os.scandir(folder)
-            if entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_mtime <= limit
-        ]
+        return [entry.name for folder in folders for entry in os.scandir(folder) if _is_old_file(entry, limit)]
 
     def _disk_time(self) -> float:
         """The time by the disk's own clock: on a network file system ours may differ."""
@@ -185,7 +175,17 @@ class DiskBlobs:
             probe.unlink(missing_ok=True)
 
     async def _in_thread(self, function: Callable[[], Result]) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, function)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, function)
+        except OSError as error:
+            raise Unavailable("blob store") from error
+
+
+def _is_old_file(entry: "os.DirEntry[str]", limit: float) -> bool:
+    try:
+        return entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_mtime <= limit
+    except FileNotFoundError:
+        return False  # finished or deleted by somebody else while we looked
 
 
 def _read_exactly(descriptor: int, start: int, end: int) -> bytes:

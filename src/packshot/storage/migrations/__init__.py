@@ -46,7 +46,8 @@ def migrate(connection: sqlite3.Connection) -> int:
             connection.execute("INSERT INTO migration VALUES (?1, ?2, ?3)", (number, name, time.time_ns() // 1000))
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:  # some failures have rolled back already
+            connection.execute("ROLLBACK")
         raise
     return len(pending)
 
@@ -73,3 +74,5 @@ def _statements(sql: str) -> Iterator[str]:
         if sqlite3.complete_statement(pending):
             yield pending
             pending = ""
+    if pending.strip():
+        yield pending
