@@ -32,7 +32,7 @@ _numbers = itertools.count(1)
 _GIVEN_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _MASK = "***"
 _SECRETS = re.compile(
-    r"(?P<path>/rest/+\d+/+)[^/?\s\"']+"
+    r"/rest/+(?:[^\s?\"']*/)?(?P<method>[A-Za-z]+(?:\.[A-Za-z]+)+)?[^\s?\"']*"
     r"|(?P<name>\b(?:auth|token|access_token|refresh_token|client_secret|code|password|app_key|web_api_key|sessid)"
     r"[\"']?\s*[=:]\s*[\"']?)[^&\s\"',}]+",
     re.IGNORECASE,
@@ -52,7 +52,12 @@ class LogSettings(msgspec.Struct, frozen=True):
 
 def mask(text: str) -> str:
     """*text* without the secrets that addresses and parameters carry: webhook codes, tokens, keys."""
-    return _SECRETS.sub(lambda match: (match["path"] or match["name"]) + _MASK, text)
+    return _SECRETS.sub(_masked, text)
+
+
+def _masked(match: re.Match[str]) -> str:
+    """Of an address below /rest/ only the method's name is left: a code may stand in any other place by mistake."""
+    return match["name"] + _MASK if match["name"] else f"/rest/{_MASK}/{match['method'] or ''}"
 
 
 def configure_logging(settings: LogSettings, stream: TextIO = sys.stderr) -> None:

@@ -78,15 +78,24 @@ class PatientOnlyOnce(HttpToolsProtocol):
         self._stop_clock()
         super().connection_lost(exc)
 
+    def shutdown(self) -> None:
+        """The server stops: whoever waits for an answer gets it, an idle connection goes at once."""
+        if self._is_answering() or self.transport.get_write_buffer_size():
+            super().shutdown()
+        else:
+            self.transport.abort()  # over TLS, close() would wait for a client that reads nothing
+
     def _unsupported_upgrade_warning(self) -> None:
         """Say nothing: curl offers HTTP/2 this way and is content with an answer in HTTP/1.1."""
 
     def _watch(self) -> None:
-        answering = not getattr(self.cycle, "response_complete", True)  # there is no cycle before the first request
-        if answering or not self._unfinished:
+        if self._is_answering() or not self._unfinished:
             self._stop_clock()
         elif self._timer is None:
             self._timer = self.loop.call_later(HEADERS_S, self._give_up)
+
+    def _is_answering(self) -> bool:
+        return not getattr(self.cycle, "response_complete", True)  # there is no cycle before the first request
 
     def _stop_clock(self) -> None:
         if self._timer is not None:

@@ -48,14 +48,16 @@ async def public(core: Core, scope: Scope, send: Send) -> None:
     scope["packshot.route"] = "detailUrl"
     try:
         if scope["method"] not in {"GET", "HEAD"}:
-            await _plain(send, 405, "Pictures are read with GET or HEAD", [(b"allow", b"GET, HEAD")])
+            await _refuse(
+                send, 405, "INVALID_REQUEST", "Pictures are read with GET or HEAD", [(b"allow", b"GET, HEAD")]
+            )
             return
         original = await downloads.open_address(core, _address(scope["path"]))
         await _send(core, scope, send, original, "inline", _PUBLIC)
     except NotFound as error:
-        await _plain(send, 404, str(error))
+        await _refuse(send, 404, "NOT_FOUND", str(error))
     except PackshotError as error:
-        await _plain(send, 503, str(error), [(b"retry-after", b"1")])
+        await _refuse(send, 503, "INTERNAL_SERVER_ERROR", str(error), [(b"retry-after", b"1")])
 
 
 def _address(path: str) -> str:
@@ -122,7 +124,7 @@ async def _start(send: Send, status: int, headers: Headers, content: bytes) -> N
     await send({"type": "http.response.body", "body": content})
 
 
-async def _plain(send: Send, status: int, why: str, extra: Headers | None = None) -> None:
-    content = msgspec.json.encode({"error": why})
+async def _refuse(send: Send, status: int, code: str, why: str, extra: Headers | None = None) -> None:
+    content = msgspec.json.encode({"error": code, "error_description": why})
     fixed: Headers = [(b"content-type", b"application/json; charset=utf-8"), (b"x-content-type-options", b"nosniff")]
     await _start(send, status, [*fixed, (b"content-length", b"%d" % len(content)), *(extra or [])], content)

@@ -68,10 +68,11 @@ FIELDS: dict[str, FieldType] = {
     "without_order": "flag",
 }
 
-READ_ONLY = frozenset(
-    {"id", "kind", "parent_id", "available", "bundle", "created_at", "changed_at", "quantity_reserved"}
-)
+READ_ONLY = frozenset({"id", "kind", "parent_id", "available", "bundle", "changed_at"})
 """Fields that the store sets itself; a caller's value for them is ignored."""
+
+NEVER_EMPTY = frozenset({"created_by", "modified_by", "created_at"})
+"""Fields the store fills in where the caller says nothing; emptying them is ignored."""
 
 IMMUTABLE = frozenset({"catalog_id"})
 """Fields that are set once, when the product is added."""

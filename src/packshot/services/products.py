@@ -8,7 +8,7 @@ from packshot.domain.access import Principal, require_write
 from packshot.domain.errors import Conflict, MissingField, NotFound
 from packshot.domain.images import ProductImage
 from packshot.domain.paging import Page, Query
-from packshot.domain.products import DEFAULTS, IMMUTABLE, READ_ONLY, Fields, Kind, check_fields
+from packshot.domain.products import DEFAULTS, IMMUTABLE, NEVER_EMPTY, READ_ONLY, Fields, Kind, check_fields
 from packshot.services.core import Core
 from packshot.storage import catalogs, images, products
 from packshot.storage.database import Reads, Tx
@@ -41,9 +41,8 @@ async def add(core: Core, caller: Principal, kind: Kind, fields: Fields, parent_
     check_fields(fields)
     now = core.now()
     stored = DEFAULTS | {name: value for name, value in fields.items() if name not in READ_ONLY and value is not None}
-    stored |= {"kind": kind, "parent_id": parent_id, "created_at": now, "changed_at": now}
-    for name in ("created_by", "modified_by"):
-        stored.setdefault(name, caller.user_id)
+    stored |= {"kind": kind, "parent_id": parent_id, "changed_at": now}
+    stored = {"created_by": caller.user_id, "modified_by": caller.user_id, "created_at": now} | stored
 
     async def work(tx: Tx) -> int:
         catalog_id = int(stored["catalog_id"] or 0)
@@ -82,8 +81,12 @@ async def update(core: Core, caller: Principal, product_id: int, kinds: Collecti
     require_write(caller)
     check_fields(changes)
     wanted = {name: value for name, value in changes.items() if name not in READ_ONLY | IMMUTABLE}
-    stored = {name: DEFAULTS.get(name) if value is None else value for name, value in wanted.items()}
-    stored |= {"modified_by": caller.user_id, "changed_at": core.now()}
+    stored: Fields = {"modified_by": caller.user_id, "changed_at": core.now()}
+    for name, value in wanted.items():
+        if value is not None:
+            stored[name] = value
+        elif name not in NEVER_EMPTY:
+            stored[name] = DEFAULTS.get(name)
 
     async def work(tx: Tx) -> None:
         fields = await _require(tx, caller, product_id, kinds)

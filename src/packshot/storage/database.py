@@ -124,7 +124,7 @@ def _translation(code: int, error: sqlite3.Error) -> PackshotError:
     if code == sqlite3.SQLITE_FULL:
         return StoreFull()
     if code == sqlite3.SQLITE_CONSTRAINT:
-        return Conflict(str(error))
+        return Conflict("The change does not go together with what is stored")
     if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY,
                 sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:  # fmt: skip
         return Unavailable("database")

@@ -29,7 +29,7 @@ async def list_(call: Call) -> Answer:
 def _write(catalog: Catalog, chosen: list[str]) -> dict[str, Any]:
     row = {
         "iblockId": catalog.id,
-        "iblockTypeId": "CRM_PRODUCT_CATALOG",
+        "iblockTypeId": 0,  # what the method pages show; the page of types has a name here
         "id": catalog.id,
         "lid": "s1",
         "name": catalog.name,

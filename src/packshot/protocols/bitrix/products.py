@@ -137,8 +137,15 @@ def _value(name: str, value: Value, zone: tzinfo) -> Any:
             return value
 
 
+_ONLY_IN_LISTS = frozenset(
+    {"barcode_multi", "recur_scheme_length", "recur_scheme_type", "trial_price_id", "without_order"}
+)
+"""Fields that only catalog.product.list shows, where they are selected."""
+
+
 def _write(call: Call, product: Product) -> dict[str, Any]:
-    fields = {name: value for name, value in product.fields.items() if name in WIRE_NAMES}
+    shown = WIRE_NAMES.keys() - _ONLY_IN_LISTS
+    fields = {name: value for name, value in product.fields.items() if name in shown}
     written = _row(fields, call.zone)
     price = product.fields["purchasing_price"]
     # The single-product answers print the price as text, lists as a number: so do the method pages.

@@ -5,7 +5,7 @@ parameters and fields are matched exactly first and then in any case, `iblockId`
 """
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, tzinfo
+from datetime import MAXYEAR, MINYEAR, UTC, datetime, tzinfo
 from functools import lru_cache
 from typing import Any
 
@@ -60,11 +60,11 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 def param(params: Params, name: str) -> Any:
-    """The parameter called *name*, in any case; None when it is absent."""
+    """The parameter or field called *name*, exactly or by its `field_key`; None when it is absent."""
     if name in params:
         return params[name]
-    wanted = name.lower()
-    return next((value for key, value in params.items() if key.lower() == wanted), None)
+    wanted = field_key(name)
+    return next((value for key, value in params.items() if field_key(key) == wanted), None)
 
 
 def identifier(params: Params, name: str) -> int:
@@ -210,8 +210,8 @@ def read_number(value: Any) -> float | None:
 
 
 def read_text(value: Any) -> str | None:
-    """Text or nothing; numbers are taken as their digits. Raises: ValueError."""
-    return None if value is None else _text(value)
+    """Text or nothing, and empty text is nothing; numbers are taken as their digits. Raises: ValueError."""
+    return None if value is None else _text(value) or None
 
 
 def read_flag(value: Any) -> int | None:
@@ -229,6 +229,8 @@ def read_moment(value: Any, zone: tzinfo) -> int | None:
     if value is None or value == "":
         return None
     moment = datetime.fromisoformat(_text(value))
+    if not MINYEAR < moment.year < MAXYEAR:  # beyond, the other zone's year may not exist
+        raise ValueError
     return int((moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp()) * _SECOND
 
 
