@@ -2,17 +2,19 @@
 
 import hashlib
 from base64 import b64encode
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from string import Template
 from typing import Any
 
 import pictures
 from packshot.domain.access import Principal
+from packshot.domain.catalogs import MORE_PHOTO, Property
 from packshot.domain.images import ImageRole, NewImage, ProductImage
 from packshot.domain.products import Kind
 from packshot.services import images, products
 from packshot.services.core import Core
 from packshot.services.images import Upload
-from packshot.storage import blob_rows
+from packshot.storage import accounts, blob_rows, catalogs
 from packshot.storage import images as image_rows
 from packshot.storage.database import Tx
 
@@ -49,6 +51,32 @@ async def make_image(
 ) -> ProductImage:
     """A new image with these bytes on the product."""
     return await images.add_to_product(core, caller, product_id, role, Upload(name, len(data), lambda: data))
+
+
+async def make_account(core: Core, name: str) -> tuple[Principal, int]:
+    """The administrator of another account, and the id of its one catalog."""
+
+    async def work(tx: Tx) -> tuple[Principal, int]:
+        account_id = await accounts.add_account(tx, name, core.now())
+        user_id = await accounts.add_user(tx, account_id, "administrator", core.now())
+        catalog_id = await catalogs.add_catalog(tx, account_id, name)
+        await catalogs.add_property(tx, account_id, catalog_id, Property(MORE_PHOTO, "Pictures", "F", multiple=True))
+        return Principal(account_id, user_id, "administrator", frozenset({"catalog"}), 0), catalog_id
+
+    return await core.db.write(work)
+
+
+def filled(value: Any, known: Mapping[str, Any]) -> Any:
+    """The same with every `$name` that is known replaced by what it stands for; in keys it may be a part."""
+    match value:
+        case dict():
+            return {Template(key).safe_substitute(known): filled(item, known) for key, item in value.items()}
+        case list():
+            return [filled(item, known) for item in value]
+        case str() if value.startswith("$"):
+            return known.get(value[1:], value)
+        case _:
+            return value
 
 
 def file_content(data: bytes, name: str = "shirt.png") -> list[str]:

@@ -13,7 +13,6 @@ from build import Clock, fail_loudly
 from packshot import app
 from packshot.config import Settings
 from packshot.domain.access import Principal
-from packshot.observability import RequestLog
 from packshot.services import setup
 from packshot.services.core import Core
 from packshot.services.setup import Seed
@@ -61,7 +60,8 @@ def admin(seed: Seed) -> Principal:
 @pytest.fixture
 async def client(core: Core, settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     """Speaks HTTP to the whole application, without a socket in between."""
-    asgi: Any = app.build(core, settings, lambda: True, RequestLog(settings.log))
+    asgi: Any
+    asgi, _ = app.build(core, settings, lambda: True)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(asgi), base_url="http://shop.test") as opened:
         yield opened
 

@@ -76,8 +76,11 @@ async def open_core(
         threads.shutdown()
 
 
-def build(core: Core, settings: Settings, ready: Callable[[], bool], log: RequestLog) -> Asgi:
-    """The whole application: both kinds of addresses, health, metrics, and a log line for each request."""
+def build(core: Core, settings: Settings, ready: Callable[[], bool]) -> tuple[Asgi, RequestLog]:
+    """The whole application, and the log to flush when it ends.
+
+    It has both kinds of addresses, health, metrics, and a log line for each request.
+    """
     in_flight = InFlight(settings.requests.in_flight_bytes)
     metrics = Metrics(
         {
@@ -97,15 +100,20 @@ def build(core: Core, settings: Settings, ready: Callable[[], bool], log: Reques
         limits=settings.requests,
         in_flight=in_flight,
     )
-    routes = _routes(core, bitrix, metrics, settings, ready)
-    return observed(_guarded(routes, settings.server.public_url), metrics, log)
+    log = RequestLog(settings.log, metrics)
+    routes = _routes(core, bitrix, (metrics, log), settings, ready)
+    return observed(_guarded(routes, settings.server.public_url), log), log
 
 
-def _routes(core: Core, bitrix: Bitrix, metrics: Metrics, settings: Settings, ready: Callable[[], bool]) -> Asgi:
+def _routes(
+    core: Core, bitrix: Bitrix, counted: tuple[Metrics, RequestLog], settings: Settings, ready: Callable[[], bool]
+) -> Asgi:
     """The whole route table: doors by prefix, single pages by path."""
 
     async def show_metrics(scope: Scope, send: Send) -> None:
         if _may_read_metrics(settings.server.metrics, scope):
+            metrics, log = counted
+            log.flush()
             await _text(send, generate_latest(metrics.registry), CONTENT_TYPE_LATEST)
         else:
             await _nothing(scope, send)

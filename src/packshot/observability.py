@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMappi
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Literal, TextIO
+from typing import Any, Literal, NamedTuple, TextIO
 
 import msgspec
 import structlog
@@ -84,81 +84,6 @@ def _renderer(settings: LogSettings, stream: TextIO) -> Callable[..., str]:
     return _as_json
 
 
-class RequestLog:
-    """One line per request, written in batches: a line of its own for each would cost a third of the request.
-
-    A line appears `FLUSH_S` after its request at the latest.
-    """
-
-    def __init__(self, settings: LogSettings, stream: TextIO = sys.stderr) -> None:
-        self._wanted = settings.requests and settings.level in {"debug", "info"}
-        self._stream = stream
-        self._render = _renderer(settings, stream)
-        self._events: list[tuple[float, Scope, int, float, str]] = []
-
-    def add(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
-        """A request was answered just now."""
-        if not self._wanted:
-            return
-        if not self._events:
-            asyncio.get_running_loop().call_later(FLUSH_S, self.flush)
-        self._events.append((time.time(), scope, status, seconds, request_id))
-
-    def flush(self) -> None:
-        """Write what is waiting."""
-        events, self._events = self._events, []
-        if events:
-            self._stream.write("".join(self._line(*event) for event in events))
-            self._stream.flush()
-
-    def _line(self, at: float, scope: Scope, status: int, seconds: float, request_id: str) -> str:
-        event = {
-            "timestamp": f"{_second(int(at))}.{int(at % 1 * 1000):03d}Z",
-            "level": "info" if status < 500 else "warning",  # noqa: PLR2004 - server errors
-            "event": "request",
-            "method": scope["method"],
-            "route": scope.get("packshot.route", "other"),
-            "status": status,
-            "ms": round(seconds * 1000, 2),
-            "request_id": request_id,
-        }
-        if "packshot.route" not in scope:
-            event["path"] = mask(scope["path"])
-        if "packshot.error" in scope:
-            event["error"] = scope["packshot.error"]
-        return self._render(None, "info", event) + "\n"
-
-
-@lru_cache(maxsize=16)
-def _second(at: int) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-
-
-class _ToStructlog(logging.Handler):
-    """Hands the libraries' log records to our own pipeline, so that they are masked too."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        logger = structlog.get_logger(record.name)
-        logger.log(record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info or None)
-
-
-def _add_request_id(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    if request_id := REQUEST_ID.get():
-        event.setdefault("request_id", request_id)
-    return event
-
-
-def _mask_values(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    for key, value in event.items():
-        if isinstance(value, str):
-            event[key] = mask(value)
-    return event
-
-
-def _as_json(_: Any, __: str, event: MutableMapping[str, Any]) -> str:
-    return msgspec.json.encode(event, enc_hook=repr).decode()
-
-
 class Metrics:
     """The counters of one server, in a registry of their own."""
 
@@ -197,14 +122,103 @@ class Metrics:
         return count
 
 
-def observed(app: Asgi, metrics: Metrics, log: RequestLog) -> Asgi:
+class Finished(NamedTuple):
+    """One answered request: when, what, how it went and how long it took."""
+
+    at: float
+    method: str
+    route: str
+    path: str
+    status: int
+    seconds: float
+    error: str
+    request_id: str
+
+
+class RequestLog:
+    """Counts requests and writes one line for each, in batches: done one by one it would cost a third of a request.
+
+    A line appears, and a request is counted, `FLUSH_S` after its answer at the latest.
+    """
+
+    def __init__(self, settings: LogSettings, metrics: Metrics, stream: TextIO = sys.stderr) -> None:
+        self._wanted = settings.requests and settings.level in {"debug", "info"}
+        self._metrics = metrics
+        self._stream = stream
+        self._render = _renderer(settings, stream)
+        self._waiting: list[Finished] = []
+
+    def add(self, request: Finished) -> None:
+        """A request was answered just now."""
+        if not self._waiting:
+            asyncio.get_running_loop().call_later(FLUSH_S, self.flush)
+        self._waiting.append(request)
+
+    def flush(self) -> None:
+        """Count and write what is waiting."""
+        waiting, self._waiting = self._waiting, []
+        for request in waiting:
+            self._metrics.count(request.route, request.status, request.seconds)
+        if waiting and self._wanted:
+            self._stream.write("".join(self._line(request) for request in waiting))
+            self._stream.flush()
+
+    def _line(self, request: Finished) -> str:
+        event = {
+            "timestamp": f"{_second(int(request.at))}.{int(request.at % 1 * 1000):03d}Z",
+            "level": "info" if request.status < 500 else "warning",  # noqa: PLR2004 - server errors
+            "event": "request",
+            "method": request.method,
+            "route": request.route,
+            "status": request.status,
+            "ms": round(request.seconds * 1000, 2),
+            "request_id": request.request_id,
+        }
+        if request.path:
+            event["path"] = mask(request.path)
+        if request.error:
+            event["error"] = request.error
+        return self._render(None, "info", event) + "\n"
+
+
+@lru_cache(maxsize=16)
+def _second(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+class _ToStructlog(logging.Handler):
+    """Hands the libraries' log records to our own pipeline, so that they are masked too."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        logger = structlog.get_logger(record.name)
+        logger.log(record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info or None)
+
+
+def _add_request_id(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    if request_id := REQUEST_ID.get():
+        event.setdefault("request_id", request_id)
+    return event
+
+
+def _mask_values(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for key, value in event.items():
+        if isinstance(value, str):
+            event[key] = mask(value)
+    return event
+
+
+def _as_json(_: Any, __: str, event: MutableMapping[str, Any]) -> str:
+    return msgspec.json.encode(event, enc_hook=repr).decode()
+
+
+def observed(app: Asgi, log: RequestLog) -> Asgi:
     """*app* with a request id on every answer, a log line and a count for every request.
 
     A door tells what it found in the scope: `packshot.route` (a name of ours) and `packshot.error` (a code).
     """
 
     async def observe(scope: Scope, receive: Any, send: Any) -> None:
-        started = time.perf_counter()
+        started = time.time()
         request_id = _request_id(scope["headers"])
         REQUEST_ID.set(request_id)
         status = 0
@@ -219,9 +233,12 @@ def observed(app: Asgi, metrics: Metrics, log: RequestLog) -> Asgi:
         try:
             await app(scope, receive, send_with_id)
         finally:
-            seconds = time.perf_counter() - started
-            metrics.count(scope.get("packshot.route", "other"), status, seconds)
-            log.add(scope, status, seconds, request_id)
+            now = time.time()
+            route = scope.get("packshot.route", "")
+            path = "" if route else scope["path"]
+            error = scope.get("packshot.error", "")
+            seconds = max(now - started, 0.0)  # the clock may be set back
+            log.add(Finished(now, scope["method"], route or "other", path, status, seconds, error, request_id))
 
     return observe
 

@@ -16,7 +16,6 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from packshot import app
 from packshot.config import Settings
-from packshot.observability import RequestLog
 from packshot.services import upkeep
 from packshot.services.core import Core
 from packshot.storage import folder as data_folder
@@ -173,8 +172,7 @@ async def _serve(
 
     async with app.open_core(folder, settings, failed) as core:
         await prepare(core)
-        log = RequestLog(settings.log)
-        asgi = app.build(core, settings, lambda: server is not None and not server.should_exit, log)
+        asgi, log = app.build(core, settings, lambda: server is not None and not server.should_exit)
         server = _Server(_uvicorn_config(asgi, certificate))
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, server.handle_exit, number, None)

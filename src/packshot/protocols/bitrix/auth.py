@@ -1,5 +1,6 @@
 """From a request's address and parameters to the method it names and the caller behind it."""
 
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from packshot.services import access
 from packshot.services.core import Core
 
 _MAX_USER_DIGITS = 18
+_MAX_PATH_CHARACTERS = 1_000
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -23,14 +25,18 @@ class Address(msgspec.Struct, frozen=True):
     code: str = ""
 
 
-def address(parts: list[str]) -> Address:
-    """What the parts of a path behind `/rest/` say: user, code and method, or the method alone.
+@lru_cache(maxsize=1024)
+def address(path: str) -> Address:
+    """Read `/rest/{user}/{code}/{method}` or `/rest/{method}`.
 
-    `.json` may follow the method. Source: page "How to call REST".
+    Slashes may be doubled or trail, `.json` may follow the method. Source: page "How to call REST".
 
     Raises:
         UnknownMethod: no such method, or a path of another form.
     """
+    if len(path) > _MAX_PATH_CHARACTERS:  # also bounds what is remembered here
+        raise UnknownMethod
+    parts = [part for part in path.split("/") if part][1:]
     match parts:
         case [user, code, name] if user.isascii() and user.isdigit() and len(user) <= _MAX_USER_DIGITS:
             return Address(_method(name), int(user), code)

@@ -1,6 +1,6 @@
 """catalog.productImage.add, get, list, delete and getFields."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import tzinfo
 from functools import lru_cache, partial
 from typing import Any
@@ -28,22 +28,22 @@ async def add(call: Call) -> Answer:
     wire.required(values, ("productId",))
     role = _role(wire.param(values, "type"))
     image = await images.add_to_product(call.core, call.caller, wire.identifier(values, "productId"), role, upload)
-    return Answer({"productImage": _write(call, image)})
+    return Answer({"productImage": _writer(call)(image)})
 
 
 async def get(call: Call) -> Answer:
     """One image of a product. Source: page catalog.productImage.get."""
     image = await images.get(call.core, call.caller, *_place(call))
-    return Answer({"productImage": _write(call, image)})
+    return Answer({"productImage": _writer(call)(image)})
 
 
 async def list_(call: Call) -> Answer:
     """A page of a product's images, under the one key `productImages`. Source: page catalog.productImage.list."""
     product_id = wire.identifier(call.params, "productId")
     wanted = wire.query(call.params, _filters(call.zone))
-    chosen = wire.selection(call.params, _FIELDS)
+    chosen = wire.selection(call.params, _NAMES)
     page = await images.list_of_product(call.core, call.caller, product_id, wanted)
-    return wire.listed("productImages", page, wanted, lambda image: _write(call, image, chosen))
+    return wire.listed("productImages", page, wanted, _writer(call, chosen))
 
 
 async def delete(call: Call) -> Answer:
@@ -80,24 +80,27 @@ def detail_url(image: ProductImage) -> str:
     return f"/upload/iblock/{image.address}/{_quoted(image.name)}"
 
 
-def _download_url(call: Call, image: ProductImage) -> str:
-    return f"{call.base_url}/rest/download.json?token={downloads.sign(call.core, call.caller, image.id)}"
+_NAMES = {wire.field_key(name): name for name in DESCRIPTION}
 
 
-_WRITERS: dict[str, Callable[[Call, ProductImage], Any]] = {
-    "createTime": lambda call, image: wire.write_moment(image.created_at, call.zone),
-    "detailUrl": lambda _, image: detail_url(image),
-    "downloadUrl": _download_url,
-    "id": lambda _, image: image.id,
-    "name": lambda _, image: image.name,
-    "productId": lambda _, image: image.product_id,
-    "type": lambda _, image: TYPES[image.role],
-}
-_FIELDS = {wire.field_key(name): name for name in _WRITERS}
+def _writer(call: Call, chosen: list[str] | None = None) -> Callable[[ProductImage], dict[str, Any]]:
+    """What writes an image with the chosen of its fields, or all seven."""
+    sign = downloads.signer(call.core, call.caller)
+    download = f"{call.base_url}/rest/download.json?token="
 
+    def write(image: ProductImage) -> dict[str, Any]:
+        written = {
+            "createTime": wire.write_moment(image.created_at, call.zone),
+            "detailUrl": detail_url(image),
+            "downloadUrl": download + sign(image.id),
+            "id": image.id,
+            "name": image.name,
+            "productId": image.product_id,
+            "type": TYPES[image.role],
+        }
+        return {name: written[name] for name in chosen} if chosen else written
 
-def _write(call: Call, image: ProductImage, chosen: Iterable[str] = _WRITERS) -> dict[str, Any]:
-    return {name: _WRITERS[name](call, image) for name in chosen}
+    return write
 
 
 def _place(call: Call) -> tuple[int, int]:

@@ -5,6 +5,7 @@ clients take either for a moved portal.
 """
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ INLINE_BYTES = 256 * 1024
 """Larger bodies are decoded on a thread, so that they do not hold up everybody else."""
 
 _UNDECODED = frozenset({"filecontent"})
-_DOWNLOAD = (["download.json"], ["download"])
+_DOWNLOAD = re.compile(r"/rest/+download(\.json)?/*")
 _JSON = (b"content-type", b"application/json; charset=utf-8")
 _FIXED = [_JSON, (b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
 
@@ -60,23 +61,21 @@ class Bitrix:
 
     async def __call__(self, scope: Scope, receive: Any, send: Send) -> None:
         """Answer one request below `/rest/`."""
-        # Slashes may be doubled or trail.
-        parts = [part for part in scope["path"].split("/") if part][1:]
         try:
-            if parts in _DOWNLOAD:
+            if _DOWNLOAD.fullmatch(scope["path"]):
                 await self._download(scope, send)
                 return
-            answer, started = await self._run(scope, receive, parts)
+            answer, started = await self._run(scope, receive)
         except Exception as error:  # noqa: BLE001 - the last line before the client: never a traceback, never HTML
             await _send_error(scope, send, self._error(error), self.settings)
             return
         await _send_json(send, 200, _encoder.encode(_envelope(answer, started, self.zone)))
 
-    async def _run(self, scope: Scope, receive: Any, parts: list[str]) -> tuple[Answer, tuple[float, float]]:
+    async def _run(self, scope: Scope, receive: Any) -> tuple[Answer, tuple[float, float]]:
         started = time.time()
         if scope["method"] not in {"GET", "POST"}:
             raise WrongVerb("GET", "POST")
-        called = auth.address(parts)
+        called = auth.address(scope["path"])
         scope["packshot.route"] = called.method.name
         caller = await auth.by_path(self.core, called)
         headers = dict(scope["headers"])

@@ -74,6 +74,8 @@ def identifier(params: Params, name: str) -> int:
         WrongParameter: it is absent, empty or no whole number of 64 bits.
     """
     value = param(params, name)
+    if type(value) is int and 0 < value <= MAX_ID:  # nearly always
+        return value
     if value is None or value == "":
         raise WrongParameter(name, MISSING % name)
     number = _whole(value)

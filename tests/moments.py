@@ -1,0 +1,135 @@
+"""A blob store that lets a test act between the steps of others; steps of upkeep; and looks at a store."""
+
+import dataclasses
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Literal
+
+from build import Clock, make_image
+from packshot.domain.access import Principal
+from packshot.domain.originals import Original
+from packshot.services import images, upkeep
+from packshot.services.core import Core, UpkeepSettings
+from packshot.storage import images as image_rows
+from packshot.storage.blobs import BlobStore, Bytes
+from packshot.storage.blobs.disk import DiskBlobs
+
+Moment = Literal["before put", "after put", "after look-up", "before delete", "after delete"]
+Act = Callable[[], Awaitable[object]]
+
+
+class Moments:
+    """The store *inside*, with one act at each moment; an act runs once, and the store does as ever beside it."""
+
+    def __init__(self, inside: BlobStore, **acts: Act) -> None:
+        self._inside = inside
+        self._acts = {name.replace("_", " ").replace("look up", "look-up"): act for name, act in acts.items()}
+
+    async def _now(self, moment: Moment) -> None:
+        act = self._acts.pop(moment, None)
+        if act is not None:
+            await act()
+
+    async def put(self, key: str, data: Bytes) -> None:
+        await self._now("before put")
+        await self._inside.put(key, data)
+        await self._now("after put")
+
+    async def find_size(self, key: str) -> int | None:
+        found = await self._inside.find_size(key)
+        await self._now("after look-up")
+        return found
+
+    async def delete(self, key: str) -> None:
+        await self._now("before delete")
+        await self._inside.delete(key)
+        await self._now("after delete")
+
+    def read_now(self, key: str, start: int, end: int) -> bytes:
+        return self._inside.read_now(key, start, end)
+
+    def stream(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
+        return self._inside.stream(key, start, end)
+
+    async def of_keys(self, older_than_s: float) -> list[str]:
+        return await self._inside.of_keys(older_than_s)
+
+    async def sweep_staging(self, older_than_s: float) -> int:
+        return await self._inside.sweep_staging(older_than_s)
+
+
+def with_moments(core: Core, **acts: Act) -> Core:
+    """The core over the same store, where each act runs once at its moment (`after_look_up=...`)."""
+    return dataclasses.replace(core, blobs=Moments(core.blobs, **acts))
+
+
+def with_ages(core: Core, young_s: int = 0, retention_s: int = 0, grace_s: int = 86_400) -> Core:
+    """The core with these upkeep settings."""
+    upkeep = UpkeepSettings(young_s=young_s, retention_s=retention_s, grace_s=grace_s)
+    return dataclasses.replace(core, upkeep=upkeep)
+
+
+async def original_of(core: Core, account_id: int, image_id: int) -> Original:
+    """The original behind an image."""
+    original = await image_rows.find_original(core.db, account_id, image_id)
+    assert original is not None
+    return original
+
+
+async def bytes_of(core: Core, account_id: int, image_id: int) -> bytes:
+    """What a download of the image gives: bytes that are really there."""
+    original = await original_of(core, account_id, image_id)
+    assert original.intact
+    return core.blobs.read_now(original.key, 0, original.size_bytes)
+
+
+def path_of(core: Core, key: str) -> Path:
+    """Where a key's bytes lie on the disk."""
+    assert isinstance(core.blobs, DiskBlobs)
+    return core.blobs.path(key)
+
+
+async def blob_states(core: Core) -> list[str]:
+    """The states of all blobs, by id."""
+    return [row[0] for row in await core.db.all("SELECT state FROM blob ORDER BY id")]
+
+
+async def keys_of(core: Core) -> set[str]:
+    """All keys that lie in the store."""
+    return set(await core.blobs.of_keys(0))
+
+
+async def make_orphan(core: Core, caller: Principal, product_id: int, data: bytes) -> str:
+    """The key of bytes that nothing points at any more."""
+    image = await make_image(core, caller, product_id, data)
+    key = (await original_of(core, caller.account_id, image.id)).key
+    await images.remove_from_product(core, caller, product_id, image.id)
+    return key
+
+
+def age(path: Path, seconds: float) -> None:
+    """Make a file older."""
+    then = time.time() - seconds
+    os.utime(path, (then, then))
+
+
+async def dooming(core: Core, clock: Clock) -> int:
+    """Doom in the next second."""
+    clock.advance(1)
+    return await upkeep.doom(core)
+
+
+async def reaping(core: Core, clock: Clock) -> int:
+    """Reap in the next second."""
+    clock.advance(1)
+    return await upkeep.reap(core)
+
+
+async def upkeep_of_everything(core: Core, clock: Clock) -> None:
+    """Whatever nothing points at is gone afterwards, where the ages are zero."""
+    clock.advance(1)
+    await upkeep.run_once(core)
+    clock.advance(1)
+    await upkeep.run_once(core)

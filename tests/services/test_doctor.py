@@ -1,0 +1,150 @@
+"""The doctor sees what is wrong, says it in a sentence, and is not carried away by it."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+import pictures
+from build import Clock, fail_loudly, make_image, make_product
+from moments import original_of, path_of
+from packshot import app
+from packshot.config import Settings
+from packshot.domain.access import Principal
+from packshot.services import doctor, images, setup, upkeep
+from packshot.services.core import Core
+from packshot.services.doctor import Finding
+
+SHIRT = pictures.png(3, 2)
+MUG = pictures.png(4, 4)
+
+
+async def examined(core: Core) -> list[Finding]:
+    return [finding async for finding in doctor.examine(core, lambda _: None)]
+
+
+async def wrong(core: Core) -> list[str]:
+    return [finding.what for finding in await examined(core) if not finding.ok]
+
+
+@pytest.fixture
+async def keys(core: Core, admin: Principal) -> list[str]:
+    """The keys of two pictures on one product."""
+    product_id = await make_product(core, admin)
+    added = [await make_image(core, admin, product_id, data) for data in (SHIRT, MUG)]
+    return [(await original_of(core, admin.account_id, image.id)).key for image in added]
+
+
+@pytest.mark.usefixtures("keys")
+async def test_a_healthy_store_has_nothing_wrong(core: Core) -> None:
+    found = await examined(core)
+
+    assert [finding.ok for finding in found] == [True, True, True]
+    assert found[0].what == "database: consistent"
+    assert found[1].what.startswith("blobs: 2 rows")
+    assert found[2].what.startswith("files without a row: 0")
+
+
+@pytest.mark.usefixtures("seed")
+async def test_an_empty_store_has_nothing_wrong(core: Core) -> None:
+    assert await wrong(core) == []
+
+
+async def test_a_missing_file_is_found(core: Core, keys: list[str]) -> None:
+    path_of(core, keys[0]).unlink()
+
+    (what,) = await wrong(core)
+
+    assert keys[0] in what
+    assert "is missing" in what
+
+
+async def test_a_cut_file_is_found(core: Core, keys: list[str]) -> None:
+    path_of(core, keys[1]).write_bytes(MUG[:-3])
+
+    (what,) = await wrong(core)
+
+    assert keys[1] in what
+    assert f"{len(MUG) - 3} bytes instead of {len(MUG)}" in what
+
+
+async def test_every_broken_blob_is_named(core: Core, keys: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "BATCH", 1)
+    for key in keys:
+        path_of(core, key).unlink()
+
+    found = await wrong(core)
+
+    assert len(found) == 2
+    assert all(key in what for key, what in zip(keys, found, strict=True))
+
+
+@pytest.mark.usefixtures("keys")
+async def test_progress_counts_the_blobs_looked_at(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "BATCH", 1)
+    heard: list[int] = []
+
+    async for _ in doctor.examine(core, heard.append):
+        pass
+
+    assert heard == [1, 2]
+
+
+async def test_files_without_a_row_are_counted_and_no_reason_to_worry(core: Core, keys: list[str]) -> None:
+    await core.blobs.put(f"{'ab' * 32}.stranger", SHIRT)
+
+    found = await examined(core)
+
+    assert found[-1] == Finding(ok=True, what="files without a row: 1 (swept once they are a day old)")
+    assert len(keys) == 2
+
+
+async def test_a_doomed_blob_whose_file_is_gone_is_a_reap_under_way(core: Core, admin: Principal, clock: Clock) -> None:
+    product_id = await make_product(core, admin)
+    image = await make_image(core, admin, product_id, SHIRT)
+    key = (await original_of(core, admin.account_id, image.id)).key
+    await images.remove_from_product(core, admin, product_id, image.id)
+    clock.advance(2 * 3_600)
+    await upkeep.doom(core)
+    path_of(core, key).unlink()
+
+    assert await wrong(core) == []
+
+
+@pytest.mark.usefixtures("keys")
+async def test_rows_that_point_at_nothing_are_found(core: Core, tmp_path: Path) -> None:
+    careless = sqlite3.connect(tmp_path / "data" / "packshot.sqlite3")
+    with careless:
+        careless.execute("UPDATE image SET blob_id = 4711 WHERE id = 1")
+    careless.close()
+
+    (what,) = await wrong(core)
+
+    assert what == "database: a row of image points at no row of blob"
+
+
+PAGE_BYTES = 4096
+
+
+def damage(path: Path, index: str) -> None:
+    """Overwrite the first page of an index."""
+    database = sqlite3.connect(path)
+    ((page,),) = database.execute("SELECT rootpage FROM sqlite_master WHERE name = ?1", (index,)).fetchall()
+    database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    database.close()
+    content = bytearray(path.read_bytes())
+    content[(page - 1) * PAGE_BYTES : page * PAGE_BYTES] = b"\x5a" * PAGE_BYTES
+    path.write_bytes(content)
+
+
+async def test_a_damaged_database_is_found_and_the_examination_goes_on(tmp_path: Path) -> None:
+    async with app.open_core(tmp_path / "data", Settings(), fail_loudly) as core:
+        await setup.create_account(core)
+    damage(tmp_path / "data" / "packshot.sqlite3", "image_of_blob")
+
+    async with app.open_core(tmp_path / "data", Settings(), fail_loudly) as core:
+        found = await examined(core)
+
+    assert not found[0].ok
+    assert found[0].what.startswith("database: ")
+    assert found[-1].what.startswith("files without a row: 0")

@@ -1,0 +1,298 @@
+"""The life of bytes that nothing points at any more: doomed, reaped, swept, each in its time."""
+
+import asyncio
+import dataclasses
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pictures
+from build import Clock, make_image, make_product
+from moments import (
+    age,
+    blob_states,
+    bytes_of,
+    dooming,
+    keys_of,
+    make_orphan,
+    original_of,
+    path_of,
+    reaping,
+    with_ages,
+)
+from packshot.domain.access import Principal
+from packshot.domain.errors import Conflict, Unavailable
+from packshot.services import images, upkeep
+from packshot.services.core import Core, UpkeepSettings
+from packshot.services.upkeep import Round
+from packshot.storage import blob_rows
+from packshot.storage.blobs import BlobStore, new_key
+
+SHIRT = pictures.png(3, 2)
+MUG = pictures.png(4, 4)
+HOUR_S = 3_600
+DAY_S = 24 * HOUR_S
+
+
+@pytest.fixture
+async def shirt(core: Core, admin: Principal) -> int:
+    return await make_product(core, admin)
+
+
+@pytest.fixture
+def at_once(core: Core) -> Core:
+    """The core whose upkeep waits for nothing but the next second."""
+    return with_ages(core)
+
+
+async def test_orphans_are_doomed_then_reaped_each_in_its_time(
+    core: Core, admin: Principal, shirt: int, clock: Clock
+) -> None:
+    key = await make_orphan(core, admin, shirt, SHIRT)
+
+    assert await upkeep.run_once(core) == Round()  # young: an upload may be about to share it
+    clock.advance(HOUR_S)
+    assert await upkeep.run_once(core) == Round()
+    clock.advance(1)
+    assert await upkeep.run_once(core) == Round(doomed=1)
+    assert await blob_states(core) == ["doomed"]
+    clock.advance(DAY_S)
+    assert await upkeep.run_once(core) == Round()
+    assert await keys_of(core) == {key}
+    clock.advance(1)
+    assert await upkeep.run_once(core) == Round(reaped=1)
+
+    assert await keys_of(core) == set()
+    assert await blob_states(core) == []
+    assert await upkeep.run_once(core) == Round()
+
+
+async def test_bytes_an_image_points_at_are_never_touched(
+    core: Core, admin: Principal, shirt: int, clock: Clock
+) -> None:
+    kept, gone = await make_image(core, admin, shirt, SHIRT), await make_image(core, admin, shirt, SHIRT)
+    await images.remove_from_product(core, admin, shirt, gone.id)
+    key = (await original_of(core, admin.account_id, kept.id)).key
+    age(path_of(core, key), 90 * DAY_S)
+
+    clock.advance(90 * DAY_S)
+    assert await upkeep.run_once(core) == Round()
+    clock.advance(90 * DAY_S)
+    assert await upkeep.run_once(core) == Round()
+
+    assert await bytes_of(core, admin.account_id, kept.id) == SHIRT
+
+
+async def test_replaced_pictures_are_collected_like_deleted_ones(
+    core: Core, admin: Principal, shirt: int, clock: Clock
+) -> None:
+    await make_image(core, admin, shirt, SHIRT, "detail")
+    second = await make_image(core, admin, shirt, MUG, "detail")
+
+    clock.advance(2 * HOUR_S)
+    assert await upkeep.doom(core) == 1
+    clock.advance(2 * DAY_S)
+    assert await upkeep.reap(core) == 1
+
+    assert await bytes_of(core, admin.account_id, second.id) == MUG
+    assert len(await keys_of(core)) == 1
+
+
+async def test_blobs_found_corrupt_are_collected_once_their_images_are_healed(
+    core: Core, admin: Principal, shirt: int, clock: Clock
+) -> None:
+    first = await make_image(core, admin, shirt, SHIRT)
+    path_of(core, (await original_of(core, admin.account_id, first.id)).key).unlink()
+    await make_image(core, admin, shirt, SHIRT)
+
+    clock.advance(2 * HOUR_S)
+    assert await upkeep.doom(core) == 1
+    clock.advance(2 * DAY_S)
+    assert await upkeep.reap(core) == 1
+
+    assert await blob_states(core) == ["live"]
+    assert await bytes_of(core, admin.account_id, first.id) == SHIRT
+
+
+async def test_a_doomed_blob_never_comes_back(core: Core, admin: Principal, shirt: int, clock: Clock) -> None:
+    old_key = await make_orphan(core, admin, shirt, SHIRT)
+    clock.advance(2 * HOUR_S)
+    await upkeep.doom(core)
+
+    image = await make_image(core, admin, shirt, SHIRT)
+
+    assert (await original_of(core, admin.account_id, image.id)).key != old_key
+    assert await blob_states(core) == ["doomed", "live"]
+    clock.advance(2 * DAY_S)
+    assert await upkeep.reap(core) == 1
+    assert await bytes_of(core, admin.account_id, image.id) == SHIRT
+
+
+async def test_an_orphan_that_is_shared_again_in_time_lives_on(
+    core: Core, admin: Principal, shirt: int, clock: Clock
+) -> None:
+    key = await make_orphan(core, admin, shirt, SHIRT)
+    clock.advance(2 * HOUR_S)
+
+    image = await make_image(core, admin, shirt, SHIRT)
+    assert await upkeep.doom(core) == 0
+
+    assert (await original_of(core, admin.account_id, image.id)).key == key
+
+
+async def test_more_orphans_than_one_batch_are_all_collected(
+    core: Core, admin: Principal, shirt: int, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "BATCH", 3)
+    for number in range(1, 8):
+        await make_orphan(core, admin, shirt, pictures.png(number, 1))
+
+    clock.advance(2 * HOUR_S)
+    assert await upkeep.doom(core) == 7
+    clock.advance(2 * DAY_S)
+    assert await upkeep.reap(core) == 7
+
+    assert await keys_of(core) == set()
+
+
+async def test_files_nobody_knows_are_swept_once_they_are_old(core: Core, admin: Principal, shirt: int) -> None:
+    await make_image(core, admin, shirt, SHIRT)
+    (known,) = await keys_of(core)
+    old, young = new_key("ab" * 32), new_key("ab" * 32)
+    for key in (old, young):
+        await core.blobs.put(key, b"left by an upload that was never committed")
+    for key in (old, known):
+        age(path_of(core, key), DAY_S + 5)
+
+    assert await upkeep.sweep(core) == 1
+
+    assert await keys_of(core) == {known, young}
+
+
+async def test_doomed_bytes_wait_for_the_reaper_however_old_they_are(
+    core: Core, admin: Principal, shirt: int, clock: Clock
+) -> None:
+    key = await make_orphan(core, admin, shirt, SHIRT)
+    clock.advance(2 * HOUR_S)
+    await upkeep.doom(core)
+    age(path_of(core, key), 9 * DAY_S)
+
+    assert await upkeep.sweep(core) == 0
+
+    assert await keys_of(core) == {key}
+
+
+async def test_a_round_sweeps_uploads_that_were_never_finished(core: Core, tmp_path: Path) -> None:
+    for name, seconds in (("old", DAY_S + 5), ("young", 5)):
+        path = tmp_path / "data" / "staging" / name
+        path.write_bytes(b"half")
+        age(path, seconds)
+
+    assert await upkeep.run_once(core) == Round(staging=1)
+
+    assert [path.name for path in (tmp_path / "data" / "staging").iterdir()] == ["young"]
+
+
+async def test_a_blob_that_an_image_points_at_cannot_be_forgotten(core: Core, admin: Principal, shirt: int) -> None:
+    image = await make_image(core, admin, shirt, SHIRT)
+    await core.db.write(lambda tx: tx.run("UPDATE blob SET state = 'doomed', doomed_at = 0"))
+
+    with pytest.raises(Conflict):
+        await core.db.write(lambda tx: blob_rows.forget(tx, 1))
+
+    assert await images.get(core, admin, shirt, image.id) == image
+
+
+async def test_a_live_blob_is_not_forgotten(core: Core, admin: Principal, shirt: int) -> None:
+    await make_orphan(core, admin, shirt, SHIRT)
+
+    await core.db.write(lambda tx: blob_rows.forget(tx, 1))
+
+    assert await blob_states(core) == ["live"]
+
+
+async def test_a_reap_that_was_killed_after_the_unlink_is_repeated(
+    at_once: Core, admin: Principal, shirt: int, clock: Clock
+) -> None:
+    key = await make_orphan(at_once, admin, shirt, SHIRT)
+    await dooming(at_once, clock)
+    await at_once.blobs.delete(key)
+
+    assert await reaping(at_once, clock) == 1
+
+    assert await blob_states(at_once) == []
+
+
+class Stubborn:
+    """A store that deletes nothing."""
+
+    def __init__(self, inside: BlobStore) -> None:
+        self._inside = inside
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inside, name)
+
+    async def delete(self, _: str) -> None:
+        raise Unavailable("blob store")
+
+
+async def test_a_store_that_deletes_nothing_keeps_the_row_for_the_next_round(
+    at_once: Core, admin: Principal, shirt: int, clock: Clock
+) -> None:
+    await make_orphan(at_once, admin, shirt, SHIRT)
+    await dooming(at_once, clock)
+    store: Any = Stubborn(at_once.blobs)
+
+    with pytest.raises(Unavailable):
+        await reaping(dataclasses.replace(at_once, blobs=store), clock)
+
+    assert await blob_states(at_once) == ["doomed"]
+    assert await reaping(at_once, clock) == 1
+
+
+async def rounds(core: Core, seconds: float = 0.05) -> "asyncio.Task[None]":
+    """Upkeep for ever, that long."""
+    quick = dataclasses.replace(core, upkeep=UpkeepSettings(every_s=0))
+    task = asyncio.create_task(upkeep.run_for_ever(quick))
+    await asyncio.wait([task], timeout=seconds)
+    return task
+
+
+async def test_upkeep_goes_on_after_a_round_that_failed(
+    core: Core, admin: Principal, shirt: int, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await make_orphan(core, admin, shirt, SHIRT)
+    clock.advance(2 * HOUR_S)
+    await upkeep.doom(core)
+    clock.advance(2 * DAY_S)
+    store: Any = Stubborn(core.blobs)
+
+    task = await rounds(dataclasses.replace(core, blobs=store))
+
+    assert not task.done()
+    task.cancel()
+    assert "upkeep failed" in capsys.readouterr().out
+
+
+async def test_upkeep_survives_a_staging_folder_that_is_gone(core: Core, tmp_path: Path) -> None:
+    shutil.rmtree(tmp_path / "data" / "staging")
+
+    task = await rounds(core)
+
+    assert not task.done()
+    task.cancel()
+
+
+async def test_upkeep_says_what_it_did(
+    core: Core, admin: Principal, shirt: int, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await make_orphan(core, admin, shirt, SHIRT)
+    clock.advance(2 * HOUR_S)
+
+    task = await rounds(core)
+
+    task.cancel()
+    assert "doomed=1" in capsys.readouterr().out
+    assert await blob_states(core) == ["doomed"]
