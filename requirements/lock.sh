@@ -3,7 +3,7 @@
 set -eu
 compile() {
     "$1" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-        --no-emit-index-url --no-emit-find-links $2 -o "requirements/$3.txt" $4
+        --constraints requirements/constraints.txt --no-emit-index-url --no-emit-find-links $2 -o "requirements/$3.txt" $4
 }
 compile "$1" pyproject.toml run ""
 compile "$1" requirements/build.in build ""

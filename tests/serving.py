@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -15,9 +16,25 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 PACKSHOT = [sys.executable, "-m", "packshot"]
 START_S = 30
+_WITH_FAULTS = """
+import sys
+from pathlib import Path
+from packshot import config, server
+from packshot.observability import configure_logging
+
+async def prepare(core):
+    exec(faults, {})
+    print(f"faulty on http://127.0.0.1:{listener.getsockname()[1]}, data in {folder}", flush=True)
+
+folder, faults = Path(sys.argv[1]), sys.argv[2]
+settings, listener = config.load(), server.listen("127.0.0.1", 0)
+configure_logging(settings.log)
+sys.exit(server.run(folder, settings, listener, prepare))
+"""
 
 
 @dataclass
@@ -58,19 +75,50 @@ def serving(
 ) -> Iterator[Server]:
     """`packshot serve` on a free port over the store in *folder*, made here unless *facts* of its making are given."""
     facts = facts or init(folder)
+    with _running([*PACKSHOT, "serve", "--data", str(folder), "--port", "0", *arguments], environment) as server:
+        server.webhook_url = f"{server.base_url}/rest/{facts['user_id']}/{facts['webhook_code']}/"
+        server.facts = facts
+        yield server
+
+
+@contextmanager
+def first_start(folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """`packshot serve` on a free port over a folder where nothing is yet; its webhook is the one it prints."""
+    with _running([*PACKSHOT, "serve", "--data", str(folder), "--port", "0", *arguments], environment) as server:
+        found = re.search(r"Webhook address \(.*\): (\S+)", server.printed())
+        assert found, server.printed()
+        server.webhook_url = found[1]
+        yield server
+
+
+@contextmanager
+def serving_with(folder: Path, faults: str, environment: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """A server over a new store in *folder* in whose process the lines of *faults* run once the store is open."""
+    facts = init(folder)
+    with _running([sys.executable, "-c", _WITH_FAULTS, str(folder), faults], environment) as server:
+        server.webhook_url = f"{server.base_url}/rest/{facts['user_id']}/{facts['webhook_code']}/"
+        server.facts = facts
+        yield server
+
+
+@contextmanager
+def _running(command: list[str], environment: Mapping[str, str] | None = None) -> Iterator[Server]:
     with tempfile.TemporaryDirectory() as place:
         output = Path(place) / "output"
         with output.open("w") as file:
             process = subprocess.Popen(
-                [*PACKSHOT, "serve", "--data", str(folder), "--port", "0", *arguments],
-                stdout=file, stderr=subprocess.STDOUT, text=True, env={**os.environ, **(environment or {})},
-            )  # fmt: skip
+                command, stdout=file, stderr=subprocess.STDOUT, text=True, env={**os.environ, **(environment or {})}
+            )
         try:
-            base_url = _wait(process, output)
-            webhook_url = f"{base_url}/rest/{facts['user_id']}/{facts['webhook_code']}/"
-            yield Server(base_url, webhook_url, process, output, facts)
+            yield Server(_wait(process, output), "", process, output, {})
         finally:
             stop(process)
+
+
+def dial(server: Server) -> socket.socket:
+    """A bare connection to the server, for what no HTTP library would send."""
+    address = urlsplit(server.base_url)
+    return socket.create_connection((address.hostname or "", address.port or 0), timeout=20)
 
 
 def stop(process: "subprocess.Popen[str]") -> int:

@@ -25,9 +25,9 @@ from packshot.protocols.body import InFlight
 from packshot.services import keyring
 from packshot.services.core import Core
 from packshot.storage import folder as data_folder
+from packshot.storage import migrations
 from packshot.storage.blobs.disk import DiskBlobs
-from packshot.storage.database import connect, open_database
-from packshot.storage.migrations import migrate
+from packshot.storage.database import open_database
 
 Scope = dict[str, Any]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -49,13 +49,11 @@ async def open_core(
 
     Raises:
         OSError: the folder cannot be made or written to.
-        SchemaTooNew: its database belongs to a newer version.
+        StoreUnusable: its database or key file is damaged, lost, or belongs to a newer version.
     """
     data_folder.prepare(folder)
     path = folder / data_folder.DATABASE
-    connection = connect(path)
-    migrate(connection)
-    connection.close()
+    migrations.prepare(path)
     threads = ThreadPoolExecutor(THREADS, "packshot")
     blobs = DiskBlobs(folder, threads, failed)
     blobs.prepare()
@@ -66,7 +64,7 @@ async def open_core(
             blobs=blobs,
             threads=threads,
             clock=clock,
-            signing_keys=await keyring.signing_keys(db, data_folder.sealer(folder), int(clock() * 1_000_000)),
+            signing_keys=await keyring.signing_keys(db, data_folder.Sealer(folder), int(clock() * 1_000_000)),
             limits=settings.images,
             downloads=settings.downloads,
             upkeep=settings.upkeep,

@@ -7,7 +7,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -101,7 +101,17 @@ def _sentence(text: str) -> str:
     why, _, where = text.partition(" - at `$.")
     name = where.rstrip("`")
     variable = f"{PREFIX}{name.replace('.', '_')}".upper()
+    if choices := _choices(name):
+        why += f", it is one of {', '.join(choices)}"
     return f"The setting {name} ({variable}) does not fit: {why[:1].lower()}{why[1:]}"
+
+
+def _choices(name: str) -> tuple[str, ...]:
+    """The words a setting may be set to; empty where it takes anything else."""
+    section, _, field = name.partition(".")
+    parts = msgspec.structs.fields(Settings)
+    kinds = {(part.name, own.name): own.type for part in parts for own in msgspec.structs.fields(part.type)}
+    return get_args(kinds.get((section, field)))
 
 
 def _check(settings: Settings) -> None:
@@ -114,6 +124,10 @@ def _check(settings: Settings) -> None:
     url = settings.server.public_url
     if url and not url.startswith(("http://", "https://")):
         raise BadSetting(f"server.public_url is {url!r}: it starts with https:// or http://")
+    for section, name in _names():
+        value = getattr(getattr(settings, section), name)
+        if isinstance(value, int | float) and value < 0:
+            raise BadSetting(f"{section}.{name} is {value}: it is not less than nothing")
     hour_s = 3600
     if settings.upkeep.grace_s < hour_s or settings.upkeep.young_s < hour_s:
         raise BadSetting(

@@ -33,6 +33,7 @@ _GIVEN_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _MASK = "***"
 _SECRETS = re.compile(
     r"/rest/+(?:[^\s?\"']*/)?(?P<method>[A-Za-z]+(?:\.[A-Za-z]+)+)?[^\s?\"']*"
+    r"|(?P<segment>/)[a-z0-9]{16,}(?=[/?\s\"']|$)"
     r"|(?P<name>\b(?:auth|token|access_token|refresh_token|client_secret|code|password|app_key|web_api_key|sessid)"
     r"[\"']?\s*[=:]\s*[\"']?)[^&\s\"',}]+",
     re.IGNORECASE,
@@ -57,6 +58,8 @@ def mask(text: str) -> str:
 
 def _masked(match: re.Match[str]) -> str:
     """Of an address below /rest/ only the method's name is left: a code may stand in any other place by mistake."""
+    if match["segment"]:
+        return f"/{_MASK}"
     return match["name"] + _MASK if match["name"] else f"/rest/{_MASK}/{match['method'] or ''}"
 
 

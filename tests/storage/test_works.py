@@ -95,7 +95,7 @@ BAD = {
     "a generator": "async def work(tx):\n    async for row in rows():\n        await tx.run('')",
     "an asynchronous comprehension": "async def work(tx):\n    return [row async for row in rows()]",
     "a caught error": "async def work(tx):\n    try:\n        await tx.run('')\n    except Conflict:\n        pass",
-    "a helper that pauses": "async def _commit(tx, image):\n    await wait()",
+    "a function below that pauses": "async def _commit(tx, image):\n    await wait()",
     "a bare future": "async def work(tx):\n    await future",
     "a lambda of something else": "async def use(core):\n    await core.db.write(lambda tx: other(core))",
     "a work from elsewhere": "async def use(core):\n    await core.db.write(make_work(1))",
@@ -112,7 +112,7 @@ async def use(core):
     async def work(tx):
         if await accounts.find_account(tx, "main") is None:
             raise NotFound("account", "main")
-        return [await tx.one("SELECT 1"), await _helper(tx, 1)]
+        return [await tx.one("SELECT 1"), await _row(tx, 1)]
 
     await core.db.write(work)
     await core.db.write(lambda tx: rows.add(tx, 1))

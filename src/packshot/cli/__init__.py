@@ -1,5 +1,6 @@
 """The command `packshot`. Exit codes: 0 done, 1 something was found wrong, 2 usage or settings, 74 the disk failed."""
 
+import os
 import sys
 from typing import Annotated
 
@@ -10,8 +11,7 @@ from packshot.cli import doctor, serve, webhook
 from packshot.cli.common import fail
 from packshot.config import BadSetting
 from packshot.domain.errors import PackshotError
-from packshot.storage.folder import FolderInUse
-from packshot.storage.migrations import SchemaTooNew
+from packshot.storage.folder import StoreUnusable
 
 cli = typer.Typer(
     name="packshot",
@@ -46,9 +46,10 @@ def _options(
 
 def main() -> None:
     """Run the command line; foreseen failures become one clear line and exit code 2."""
+    os.umask(0o077)  # whatever is made below is its owner's alone
     try:
         cli()
-    except (BadSetting, SchemaTooNew, FolderInUse, PackshotError) as error:
+    except (BadSetting, StoreUnusable, PackshotError) as error:
         sys.exit(fail(str(error)))
     except OSError as error:
         sys.exit(fail(f"{error.filename}: {error.strerror}" if error.filename else str(error)))

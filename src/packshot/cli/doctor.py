@@ -8,6 +8,8 @@ from packshot.cli.serve import DEFAULT_DATA
 from packshot.domain.originals import EXTENSIONS
 from packshot.services import doctor as checks
 from packshot.services.core import Core
+from packshot.storage.folder import KeyLost
+from packshot.storage.migrations import DatabaseUnusable
 
 
 def doctor(data: Data = DEFAULT_DATA, config_file: Config = None) -> None:
@@ -18,7 +20,12 @@ def doctor(data: Data = DEFAULT_DATA, config_file: Config = None) -> None:
     settings = config.load(config_file)
     typer.echo("ok    settings: every value fits")
     require_store(data)
-    if not with_core(data, settings, _examine):
+    try:
+        well = with_core(data, settings, _examine)
+    except (DatabaseUnusable, KeyLost) as error:
+        typer.echo(f"WRONG database: {error}")
+        well = False
+    if not well:
         raise typer.Exit(1)
 
 

@@ -46,15 +46,14 @@ def commands(webhook_url: str, product_id: int, image_id: int, authority: Path |
     return [(title, f"{curl} {webhook_url}{method} \\\n  -d '{json.dumps(values)}'") for title, method, values in calls]
 
 
-def welcome(webhook_url: str, product_id: int, image_id: int, authority: Path | None = None) -> str:
-    """The page a person sees after the first start."""
-    lines = [
-        "",
-        f"  Webhook address (shown this once, keep it): {webhook_url}",
-        "",
-        "  Try it: paste these one after the other.",
-        "",
-    ]
+def welcome(webhook_url: str) -> str:
+    """What a person has to keep of the first start."""
+    return f"\n  Webhook address (shown this once, keep it): {webhook_url}\n"
+
+
+def examples(webhook_url: str, product_id: int, image_id: int, authority: Path | None = None) -> str:
+    """What a person sees last at the first start: the commands, ready to paste."""
+    lines = ["  Try it: paste these one after the other.", ""]
     for title, command in commands(webhook_url, product_id, image_id, authority):
         lines += [f"# {title}", command, ""]
     return "\n".join(lines)

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -66,12 +67,16 @@ def serve(
         if tls_dev and certificate:
             typer.echo("\n  HTTPS with an authority of its own. To make clients trust it:\n")
             typer.echo("\n".join(tls.trust(certificate[0])))
-        if seed := await _first_start(core, demo=demo):
-            webhook_url = str(printed.addresses(base_url, seed.user_id, seed.webhook_code)["webhook_url"])
-            authority = tls.authority(certificate[0]) if certificate else None
-            typer.echo(printed.welcome(webhook_url, *await setup.next_ids(core), authority))
-        else:
+        seed = await setup.create_account(core)
+        if seed is None:
             typer.echo(printed.welcome_back(base_url, data))
+            return
+        webhook_url = str(printed.addresses(base_url, seed.user_id, seed.webhook_code)["webhook_url"])
+        typer.echo(printed.welcome(webhook_url))  # first of all: whatever happens next, the code is not lost
+        if demo:
+            await _fill(core, seed)
+        authority = tls.authority(certificate[0]) if certificate else None
+        typer.echo(printed.examples(webhook_url, *await setup.next_ids(core), authority))
 
     raise typer.Exit(server.run(data, settings, listener, prepare, certificate))
 
@@ -105,14 +110,6 @@ def init(
     typer.echo(json.dumps(facts) if as_json else f"Made a store in {data}.\nWebhook address: {facts['webhook_url']}")
 
 
-async def _first_start(core: Core, *, demo: bool) -> setup.Seed | None:
-    """What was made because the store was empty; None where it was not."""
-    seed = await setup.create_account(core)
-    if seed and demo:
-        await _fill(core, seed)
-    return seed
-
-
 async def _fill(core: Core, seed: setup.Seed) -> int:
     from packshot.services import demo
 
@@ -120,8 +117,12 @@ async def _fill(core: Core, seed: setup.Seed) -> int:
 
 
 def _progress() -> Callable[[int, int], None]:
+    live = sys.stderr.isatty()
+
     def show(done: int, total: int) -> None:
-        typer.echo(f"\rDrawing the sample catalogue: {done} of {total}", nl=done == total, err=True)
+        if live or done == total:
+            start = "\r" if live else ""
+            typer.echo(f"{start}Drawing the sample catalogue: {done} of {total}", nl=done == total, err=True)
 
     return show
 

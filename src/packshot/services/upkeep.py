@@ -37,6 +37,9 @@ async def run_for_ever(core: Core) -> None:
         except PackshotError as error:
             _log.warning("upkeep failed", why=str(error))
             continue
+        except Exception:  # noqa: BLE001 - a bug here must not end the server
+            _log.error("upkeep failed", exc_info=True)
+            continue
         if done != Round():
             _log.info("upkeep", **msgspec.structs.asdict(done))
 

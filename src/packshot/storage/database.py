@@ -2,6 +2,7 @@
 
 import re
 import sqlite3
+import time
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from pathlib import Path
@@ -12,6 +13,8 @@ from packshot.storage.writer import Writer
 
 Row = tuple[Any, ...]
 Result = TypeVar("Result")
+
+WAL_PATIENCE_S = 5.0
 
 _TRANSACTION_CONTROL = re.compile(
     r"(?:[\s;\ufeff]|--[^\n]*|/\*.*?\*/)*"
@@ -142,15 +145,28 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     """A connection with our settings: WAL, every commit flushed, foreign keys on, 5 s patience with locks."""
     # isolation_level=None: the driver must never open a transaction of its own behind our back.
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
-    for pragma in (
-        "busy_timeout = 5000", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "cache_size = -16000",
-    ):  # fmt: skip
+    for pragma in ("busy_timeout = 5000", "synchronous = FULL", "foreign_keys = ON", "cache_size = -16000"):
         connection.execute(f"PRAGMA {pragma}").fetchall()
+    _use_wal(connection)
     # PostgreSQL gets a function of this name too: patterns ignore case in every alphabet.
     connection.create_function("casefold", 1, _casefold, deterministic=True)
     if read_only:
         connection.execute("PRAGMA query_only = ON")
     return connection
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    # Processes that open a new file at once get in each other's way here, whatever their busy_timeout.
+    end = time.monotonic() + WAL_PATIENCE_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").fetchall()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _casefold(value: object) -> str | None:

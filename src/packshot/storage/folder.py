@@ -4,26 +4,44 @@ import fcntl
 import os
 from pathlib import Path
 
-from cryptography.fernet import Fernet
+from cryptography.fernet import Fernet, InvalidToken
 
 DATABASE = "packshot.sqlite3"
 KEY_FILE = "secret.key"
 LOCK_FILE = "lock"
 
 
-class FolderInUse(Exception):
+class StoreUnusable(Exception):
+    """The data folder cannot be opened as it is; the message says why, and what to do."""
+
+
+class FolderInUse(StoreUnusable):
     """Another server has the data folder open."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(f"Another packshot server is using {folder}: stop it first, or give this one its own --data")
 
 
+class KeyLost(StoreUnusable):
+    """The key file is not the one that the database's secrets were sealed with."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path} is missing, damaged or of another store: restore it from the database's own backup")
+
+
 def prepare(folder: Path) -> None:
-    """Create the folder with its key file; both stay as they are where they exist. Raises: OSError."""
+    """Create the folder with its key file; both stay as they are where they exist.
+
+    Raises:
+        KeyLost: there is a database but no key: a new one would not open what is sealed in it.
+        OSError: the folder cannot be made or written to.
+    """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = folder / KEY_FILE
     if path.exists():
         return
+    if (folder / DATABASE).exists():
+        raise KeyLost(path)
     # Written aside and linked, so that a second process starting at the same moment sees one whole key.
     aside = folder / f"{KEY_FILE}.{os.getpid()}"
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -40,9 +58,27 @@ def prepare(folder: Path) -> None:
         aside.unlink()
 
 
-def sealer(folder: Path) -> Fernet:
+class Sealer:
     """What encrypts the secrets we keep in the database; its key lies beside the database, not in it."""
-    return Fernet((folder / KEY_FILE).read_bytes())
+
+    def __init__(self, folder: Path) -> None:
+        """Read the key. Raises: KeyLost."""
+        self._path = folder / KEY_FILE
+        try:
+            self._fernet = Fernet(self._path.read_bytes())
+        except ValueError:
+            raise KeyLost(self._path) from None
+
+    def encrypt(self, data: bytes) -> bytes:
+        """The sealed bytes."""
+        return self._fernet.encrypt(data)
+
+    def decrypt(self, token: bytes) -> bytes:
+        """The bytes that were sealed. Raises: KeyLost."""
+        try:
+            return self._fernet.decrypt(token)
+        except InvalidToken:
+            raise KeyLost(self._path) from None
 
 
 class Lock:

@@ -14,6 +14,9 @@ Result = TypeVar("Result")
 MAX_VALUES = 1_000
 """How many values the filters of one list may compare with, all together."""
 
+MAX_CONDITIONS = 100
+"""How many conditions a list may have: the database takes no expression of any depth."""
+
 MAX_PATTERN_CHARACTERS = 1_000
 """How long the text may be that a filter searches for."""
 
@@ -49,9 +52,11 @@ async def page(
     usual case: the total is counted only where the page itself does not give it away.
 
     Raises:
-        InvalidValue: the filters compare with too many values, or search for too long a text.
+        InvalidValue: there are too many filters or values in them, or one searches for too long a text.
     """
-    if sum(len(condition.values) or 1 for condition in query.conditions) > MAX_VALUES:
+    if len(query.conditions) > MAX_CONDITIONS:
+        raise InvalidValue("filter", f"The filter has more than {MAX_CONDITIONS} conditions")
+    if sum(len(condition.values) for condition in query.conditions) > MAX_VALUES:
         raise InvalidValue("filter", f"The filter compares with more than {MAX_VALUES} values")
     values = list(scope)
     where = " AND ".join([listing.scope, *_conditions(listing, query, values)])

@@ -153,8 +153,8 @@ async def _send_error(scope: Scope, send: Send, error: WireError, settings: Bitr
     extra = [] if error.retry_after_s is None else [(b"retry-after", str(error.retry_after_s).encode())]
     if error.allowed:
         extra.append((b"allow", ", ".join(error.allowed).encode()))
-    if error.status in {408, 413, 415}:
-        extra.append((b"connection", b"close"))  # the rest of the body was not read and never will be
+    if error.status == 408:  # noqa: PLR2004 - the one whose sender is not worth waiting for
+        extra.append((b"connection", b"close"))
     await _send_json(send, error.status, _encoder.encode(body(error, settings)), extra)
 
 

@@ -1,6 +1,7 @@
 """Blobs as plain files: staged, flushed, renamed, and the folder flushed, before anybody hears of them."""
 
 import asyncio
+import contextlib
 import errno
 import os
 import uuid
@@ -104,7 +105,8 @@ class DiskBlobs:
 
     def _translated(self, error: OSError, staged: Path) -> PackshotError:
         if error.errno in _FULL:
-            self._files.unlink(staged)
+            with contextlib.suppress(OSError):  # else the sweep takes it
+                self._files.unlink(staged)
             return StoreFull()
         if error.errno not in {errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOENT}:
             self._failed(error)
@@ -168,10 +170,11 @@ class DiskBlobs:
     def _disk_time(self) -> float:
         """The time by the disk's own clock: on a network file system ours may differ."""
         probe = self._staging / f"clock-{uuid.uuid4().hex}"
-        probe.touch(mode=0o600)
+        descriptor = os.open(probe, _OPEN_NEW, 0o600)
         try:
-            return probe.stat().st_mtime
+            return os.fstat(descriptor).st_mtime
         finally:
+            os.close(descriptor)
             probe.unlink(missing_ok=True)
 
     async def _in_thread(self, function: Callable[[], Result]) -> Result:

@@ -7,14 +7,19 @@ released is never edited, only followed by another.
 import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from importlib.resources import files
+from pathlib import Path
+
+from packshot.storage.database import connect
+from packshot.storage.folder import StoreUnusable
 
 _LEDGER = """CREATE TABLE IF NOT EXISTS migration (
     number INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at INTEGER NOT NULL
 ) STRICT"""
 
 
-class SchemaTooNew(Exception):
+class SchemaTooNew(StoreUnusable):
     """The database was written by a newer version of Packshot."""
 
     def __init__(self, found: int, known: int) -> None:
@@ -22,6 +27,24 @@ class SchemaTooNew(Exception):
             f"The database is at schema {found}, this version of Packshot knows {known} at most: "
             "run the version that wrote it, or a newer one"
         )
+
+
+class DatabaseUnusable(StoreUnusable):
+    """The file is no database, is damaged, or may not be opened."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(f"The database {path} cannot be opened: {why}. If it is damaged, restore a backup")
+
+
+def prepare(path: Path) -> None:
+    """Create the database at *path*, or bring it to the newest step. Raises: SchemaTooNew, DatabaseUnusable."""
+    try:
+        with closing(connect(path)) as connection:
+            migrate(connection)
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_ERROR:
+            raise  # a statement of ours is wrong: a bug, not the file's fault
+        raise DatabaseUnusable(path, str(error)) from None
 
 
 def steps() -> list[tuple[int, str, str]]:
