@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-import string
+from base64 import b32encode
 
 from packshot.domain.access import Principal
 from packshot.domain.errors import NotFound, Unauthenticated
@@ -12,16 +12,15 @@ from packshot.storage import accounts, credentials
 CODE_CHARACTERS = 32
 REMEMBERED_S = 1.0
 _REMEMBERED = 1_000
-_ALPHABET = string.ascii_lowercase + string.digits
 
 
 def random_text(characters: int) -> str:
-    """Unguessable text of a-z and 0-9; 32 characters carry 165 bits."""
-    return "".join(secrets.choice(_ALPHABET) for _ in range(characters))
+    """Unguessable text of a-z and 2-7: 32 characters carry 160 bits, in one call for randomness."""
+    return b32encode(secrets.token_bytes(characters * 5 // 8)).decode().lower()
 
 
 def hash_code(code: str) -> str:
-    """How a webhook code is stored. It carries 165 random bits, so one round of SHA-256 cannot be searched."""
+    """How a webhook code is stored. It carries 160 random bits, so one round of SHA-256 cannot be searched."""
     return hashlib.sha256(code.encode()).hexdigest()
 
 

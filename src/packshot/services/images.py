@@ -20,7 +20,7 @@ from packshot.storage.blob_rows import StoredBlob
 from packshot.storage.blobs import new_key
 from packshot.storage.database import Tx
 
-INLINE_BYTES = 256 * 1024
+INLINE_BYTES = 32 * 1024
 """Up to this size an upload is decoded and hashed on the event loop; a thread would cost more."""
 
 _TRIES = 3
