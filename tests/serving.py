@@ -32,8 +32,9 @@ async def prepare(core):
 
 folder, faults = Path(sys.argv[1]), sys.argv[2]
 settings, listener = config.load(), server.listen("127.0.0.1", 0)
+exec(sys.argv[3], {})
 configure_logging(settings.log)
-sys.exit(server.run(folder, settings, listener, prepare))
+sys.exit(server.run(folder, settings, server.Listening(listener), prepare))
 """
 
 
@@ -92,10 +93,15 @@ def first_start(folder: Path, *arguments: str, environment: Mapping[str, str] | 
 
 
 @contextmanager
-def serving_with(folder: Path, faults: str, environment: Mapping[str, str] | None = None) -> Iterator[Server]:
-    """A server over a new store in *folder* in whose process the lines of *faults* run once the store is open."""
+def serving_with(
+    folder: Path, faults: str, environment: Mapping[str, str] | None = None, before: str = ""
+) -> Iterator[Server]:
+    """A server over a new store in *folder* in whose process the lines of *faults* run once the store is open.
+
+    The lines of *before* run before anything else.
+    """
     facts = init(folder)
-    with _running([sys.executable, "-c", _WITH_FAULTS, str(folder), faults], environment) as server:
+    with _running([sys.executable, "-c", _WITH_FAULTS, str(folder), faults, before], environment) as server:
         server.webhook_url = f"{server.base_url}/rest/{facts['user_id']}/{facts['webhook_code']}/"
         server.facts = facts
         yield server

@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import msgspec
-from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from packshot import __version__
 from packshot.config import Settings
 from packshot.delivery import originals
+from packshot.domain.errors import PackshotError
 from packshot.observability import Asgi, Metrics, RequestLog, observed
 from packshot.protocols.bitrix.routes import Bitrix
 from packshot.protocols.body import InFlight
@@ -33,6 +33,7 @@ Scope = dict[str, Any]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 THREADS = 8
+_OWN_NAME = re.compile(rb"(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?$", re.IGNORECASE)
 _HOST = re.compile(r"[A-Za-z0-9.\-_]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?")
 
 
@@ -93,26 +94,22 @@ def build(core: Core, settings: Settings, ready: Callable[[], bool]) -> tuple[As
         core=core,
         settings=settings.bitrix,
         zone=ZoneInfo(settings.server.timezone),
-        base_url=partial(_base_url, settings.server.public_url.rstrip("/")),
+        base_url=partial(_base_url, settings.server.public_url),
         send_original=partial(originals.send_attachment, core),
         limits=settings.requests,
         in_flight=in_flight,
     )
     log = RequestLog(settings.log, metrics)
-    routes = _routes(core, bitrix, (metrics, log), settings, ready)
+    routes = _routes(core, bitrix, log, settings, ready)
     return observed(_guarded(routes, settings.server.public_url), log), log
 
 
-def _routes(
-    core: Core, bitrix: Bitrix, counted: tuple[Metrics, RequestLog], settings: Settings, ready: Callable[[], bool]
-) -> Asgi:
+def _routes(core: Core, bitrix: Bitrix, log: RequestLog, settings: Settings, ready: Callable[[], bool]) -> Asgi:
     """The whole route table: doors by prefix, single pages by path."""
 
     async def show_metrics(scope: Scope, send: Send) -> None:
         if _may_read_metrics(settings.server.metrics, scope):
-            metrics, log = counted
-            log.flush()
-            await _text(send, generate_latest(metrics.registry), CONTENT_TYPE_LATEST)
+            await _text(send, log.page(), CONTENT_TYPE_LATEST)
         else:
             await _nothing(scope, send)
 
@@ -172,12 +169,18 @@ def _sent_to(scheme: str, host: bytes, server: tuple[str, int]) -> str:
 def _may_read_metrics(who: str, scope: Scope) -> bool:
     if who != "local":
         return who == "on"
+    # Behind a proxy on this machine everybody comes from here: who asks by another name is not local.
+    by_proxy = _header(scope, b"x-forwarded-for") or not _OWN_NAME.match(_header(scope, b"host"))
     client = scope["client"]
-    return client is not None and ipaddress.ip_address(client[0]).is_loopback and not _header(scope, b"x-forwarded-for")
+    return not by_proxy and client is not None and ipaddress.ip_address(client[0]).is_loopback
 
 
 async def _readiness(core: Core, send: Send, *, ready: bool) -> None:
-    await core.db.one("SELECT 1")
+    try:
+        await core.db.one("SELECT 1")
+    except PackshotError:
+        await _answer(send, 503, {"status": "the database does not answer"})
+        return
     await _answer(send, 200 if ready else 503, {"status": "ready" if ready else "stopping"})
 
 

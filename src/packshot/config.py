@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -67,7 +68,8 @@ def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) 
     except msgspec.ValidationError as error:
         raise BadSetting(_sentence(str(error))) from None
     _check(settings)
-    return settings
+    server = msgspec.structs.replace(settings.server, public_url=settings.server.public_url.rstrip("/"))
+    return msgspec.structs.replace(settings, server=server)
 
 
 def _names() -> list[tuple[str, str]]:
@@ -121,9 +123,10 @@ def _check(settings: Settings) -> None:
         raise BadSetting(
             f"server.timezone is {settings.server.timezone!r}, which is no time zone like Europe/Berlin"
         ) from None
-    url = settings.server.public_url
-    if url and not url.startswith(("http://", "https://")):
-        raise BadSetting(f"server.public_url is {url!r}: it starts with https:// or http://")
+    if settings.server.public_url and not _is_address(settings.server.public_url):
+        raise BadSetting(
+            f"server.public_url is {settings.server.public_url!r}: it has to look like https://pictures.example"
+        )
     for section, name in _names():
         value = getattr(getattr(settings, section), name)
         if isinstance(value, int | float) and value < 0:
@@ -133,5 +136,17 @@ def _check(settings: Settings) -> None:
         raise BadSetting(
             "upkeep.grace_s and upkeep.young_s are at least 3600: an upload under way looks like an orphan"
         )
+    if settings.upkeep.every_s < 1:
+        raise BadSetting("upkeep.every_s is at least 1")
     if settings.requests.min_rate_bytes_s < 1:
         raise BadSetting("requests.min_rate_bytes_s is at least 1")
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return (
+            parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and parts.path in {"", "/"}
+        )
+    except ValueError:  # the port
+        return False

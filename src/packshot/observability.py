@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple, TextIO
 
 import msgspec
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 Scope = dict[str, Any]
 Asgi = Callable[[Scope, Any, Any], Awaitable[None]]
@@ -31,6 +31,7 @@ _numbers = itertools.count(1)
 
 _GIVEN_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _MASK = "***"
+_SHOWN_CHARACTERS = 300
 _SECRETS = re.compile(
     r"/rest/+(?:[^\s?\"']*/)?(?P<method>[A-Za-z]+(?:\.[A-Za-z]+)+)?[^\s?\"']*"
     r"|(?P<segment>/)[a-z0-9]{16,}(?=[/?\s\"']|$)"
@@ -166,6 +167,11 @@ class RequestLog:
             self._stream.write("".join(self._line(request) for request in waiting))
             self._stream.flush()
 
+    def page(self) -> bytes:
+        """All metrics as Prometheus reads them, this moment's included."""
+        self.flush()
+        return generate_latest(self._metrics.registry)
+
     def _line(self, request: Finished) -> str:
         event = {
             "timestamp": f"{_second(int(request.at))}.{int(request.at % 1 * 1000):03d}Z",
@@ -178,7 +184,7 @@ class RequestLog:
             "request_id": request.request_id,
         }
         if request.path:
-            event["path"] = mask(request.path)
+            event["path"] = mask(request.path[:_SHOWN_CHARACTERS])
         if request.error:
             event["error"] = request.error
         return self._render(None, "info", event) + "\n"

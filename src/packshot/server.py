@@ -3,11 +3,12 @@
 import asyncio
 import signal
 import socket
+import threading
 from asyncio import TimerHandle
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 import uvicorn
@@ -16,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from packshot import app
 from packshot.config import Settings
+from packshot.domain.errors import PackshotError
 from packshot.services import upkeep
 from packshot.services.core import Core
 from packshot.storage import folder as data_folder
@@ -25,6 +27,8 @@ EXIT_DISK_FAILED = 74
 DRAIN_S = 10
 HEADERS_S = 10.0
 HEADERS_BYTES = 256 * 1024
+UNREAD_S = 120.0
+"""How long a client may take nothing of an answer: a mebibyte at the 8 KiB/s that a body needs, too."""
 
 _log = structlog.get_logger("packshot.server")
 
@@ -38,6 +42,7 @@ class PatientOnlyOnce(HttpToolsProtocol):
     """
 
     _timer: TimerHandle | None = None
+    _unread: TimerHandle | None = None
     _unfinished = True
     _bytes_beside_bodies = 0
 
@@ -72,9 +77,21 @@ class PatientOnlyOnce(HttpToolsProtocol):
         super().on_response_complete()
         self._watch()
 
+    def pause_writing(self) -> None:
+        """The client takes nothing more for now; not for ever."""
+        super().pause_writing()
+        if self._unread is None:
+            self._unread = self.loop.call_later(UNREAD_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """It reads again."""
+        super().resume_writing()
+        self._stop_unread()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone."""
         self._stop_clock()
+        self._stop_unread()
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
@@ -101,6 +118,11 @@ class PatientOnlyOnce(HttpToolsProtocol):
             self._timer.cancel()
             self._timer = None
 
+    def _stop_unread(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+
     def _give_up(self) -> None:
         self.transport.close()
 
@@ -126,83 +148,80 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def run(
-    folder: Path,
-    settings: Settings,
-    listener: socket.socket,
-    prepare: Callable[[Core], Awaitable[None]],
-    certificate: tuple[Path, Path] | None = None,
-) -> int:
+class Listening(NamedTuple):
+    """Where to serve: a listening socket and, for HTTPS, the files of the certificate chain and its key."""
+
+    socket: socket.socket
+    certificate: tuple[Path, Path] | None = None
+
+
+def run(folder: Path, settings: Settings, listening: Listening, prepare: Callable[[Core], Awaitable[None]]) -> int:
     """Serve until SIGINT or SIGTERM and return the exit code: 0, or 74 after the disk failed.
 
-    *prepare* is awaited once the store is open and before the first request is taken. *certificate* is the
-    file of the chain and that of the key, for HTTPS.
+    *prepare* is awaited once the store is open and before the first request is taken.
 
     Raises:
-        FolderInUse, SchemaTooNew, OSError: the store cannot be opened.
+        StoreUnusable, OSError: the store cannot be opened.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lock = data_folder.Lock(folder)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        code = runner.run(_serve(folder, settings, listener, prepare, (lock, certificate)))
+        code = runner.run(_serve(folder, settings, listening, prepare, check=lock.was_unclean))
     if code == 0:
         lock.release()
     return code
 
 
 async def _serve(
-    folder: Path,
-    settings: Settings,
-    listener: socket.socket,
-    prepare: Callable[[Core], Awaitable[None]],
-    rest: tuple[data_folder.Lock, tuple[Path, Path] | None],
+    folder: Path, settings: Settings, listening: Listening, prepare: Callable[[Core], Awaitable[None]], *, check: bool
 ) -> int:
-    lock, certificate = rest
     failures: list[BaseException] = []
     loop = asyncio.get_running_loop()
-    server: _Server | None = None
-
-    def stop() -> None:
-        if server is not None:
-            server.should_exit = True
+    server = _Server(_uvicorn_config(listening.certificate))
 
     def failed(error: BaseException) -> None:
         failures.append(error)
-        loop.call_soon_threadsafe(stop)
+        server.should_exit = True
 
-    async with app.open_core(folder, settings, failed) as core:
-        await prepare(core)
-        asgi, log = app.build(core, settings, lambda: server is not None and not server.should_exit)
-        server = _Server(_uvicorn_config(asgi, certificate))
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, server.handle_exit, number, None)
-        async with asyncio.TaskGroup() as background:
-            tasks = [background.create_task(upkeep.run_for_ever(core))]
-            if lock.was_unclean:
-                tasks.append(background.create_task(_check(folder)))
-            await server.serve(sockets=[listener])
+    try:
+        async with app.open_core(folder, settings, failed) as core:
+            await prepare(core)
+            server.config.app, log = app.build(core, settings, lambda: not server.should_exit)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, server.handle_exit, number, None)
+            if check:  # on a daemon: it may take minutes, and a stop does not wait for it
+                threading.Thread(target=_check, args=(folder,), daemon=True).start()
+            rounds = loop.create_task(upkeep.run_for_ever(core))
+            await server.serve(sockets=[listening.socket])
+            rounds.cancel()
             log.flush()
-            for task in tasks:
-                task.cancel()
+    except PackshotError:
+        if not failures:
+            raise
     if failures:
         _log.critical("the disk failed; stopping, since nobody knows what it holds", why=str(failures[0]))
         return EXIT_DISK_FAILED
     return 0
 
 
-async def _check(folder: Path) -> None:
+def _check(folder: Path) -> None:
     """After an unclean stop: look at the database while serving, and say what is wrong with it, if anything."""
-    errors = await asyncio.to_thread(quick_check, folder / data_folder.DATABASE)
+    try:
+        errors = quick_check(folder / data_folder.DATABASE)
+    except Exception:  # noqa: BLE001 - a check that fails must not end the server
+        _log.exception("the database could not be checked")
+        return
     if errors:
         _log.error("the database is damaged: restore a backup", found=errors)
     else:
         _log.info("the last stop was not clean; the database is consistent")
 
 
-def _uvicorn_config(asgi: Any, certificate: tuple[Path, Path] | None) -> uvicorn.Config:
+def _uvicorn_config(certificate: tuple[Path, Path] | None) -> uvicorn.Config:
+    """Everything but the application, which is there once the store is open."""
     chain, key = certificate or (None, None)
     return uvicorn.Config(
-        asgi,
+        "",
         http=PatientOnlyOnce,
         ws="none",
         lifespan="off",

@@ -100,7 +100,7 @@ def test_doctor_says_that_it_only_reads() -> None:
     text = help_of("doctor")
 
     assert "Check settings, database, pictures and formats; exit code 1 if something is wrong." in text
-    assert "It only reads, and may be run beside a serving packshot." in text
+    assert "It changes no picture and no product, and may be run beside a serving packshot" in text
     assert set(options_in(text)) == {"--data FOLDER", "--config FILE", "-h, --help"}
 
 

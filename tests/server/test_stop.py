@@ -116,7 +116,7 @@ def test_a_connection_that_is_only_kept_holds_up_nothing(
 
 
 def test_an_upload_that_never_ends_holds_up_the_stop_for_its_time_and_no_longer(tmp_path: Path) -> None:
-    with serving_with(tmp_path / "data", IMPATIENT) as server:
+    with serving_with(tmp_path / "data", "", before=IMPATIENT) as server:
         whole = upload(server, add_product(server), jpeg_of_size(300_000))
         with dial(server) as connection:
             connection.sendall(whole[:200_000])

@@ -61,7 +61,7 @@ async def test_a_new_name_is_found_in_any_case_and_the_old_one_no_more(core: Cor
     product_id = await insert(core, admin.account_id, row("Ärmel"))
     assert await names(core, admin.account_id, Condition("name", "contains", ("ÄRM",))) == ["Ärmel"]
 
-    await core.db.write(lambda tx: products.update_product(tx, product_id, {"name": "Straße"}))
+    await core.db.write(lambda tx: products.update_product(tx, admin.account_id, product_id, {"name": "Straße"}))
 
     assert await names(core, admin.account_id, Condition("name", "contains", ("STRASSE",))) == ["Straße"]
     assert await names(core, admin.account_id, Condition("name", "contains", ("ärm",))) == []
@@ -72,7 +72,9 @@ async def test_an_update_changes_what_it_names_and_nothing_else(core: Core, admi
     before = await products.find_product(core.db, admin.account_id, first, SIMPLE)
     other = await products.find_product(core.db, admin.account_id, second, SIMPLE)
 
-    await core.db.write(lambda tx: products.update_product(tx, first, {"sort": 7, "no such field": 1}))
+    await core.db.write(
+        lambda tx: products.update_product(tx, admin.account_id, first, {"sort": 7, "no such field": 1})
+    )
 
     assert before is not None
     assert await products.find_product(core.db, admin.account_id, first, SIMPLE) == before | {"sort": 7}

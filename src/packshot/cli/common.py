@@ -11,6 +11,7 @@ import typer
 from packshot.app import open_core
 from packshot.cli.printed import quoted
 from packshot.config import Settings
+from packshot.server import EXIT_DISK_FAILED
 from packshot.services.core import Core
 from packshot.storage.folder import DATABASE
 
@@ -52,13 +53,16 @@ def require_store(folder: Path) -> None:
 
 
 def with_core(folder: Path, settings: Settings, use: Callable[[Core], Awaitable[Result]]) -> Result:
-    """Open the store, use it, close it."""
+    """Open the store, use it, close it. Raises: typer.Exit (74 after the disk failed)."""
+    failures: list[BaseException] = []
 
     async def run() -> Result:
-        def failed(error: BaseException) -> None:
-            fail(f"the disk failed: {error}")
-
-        async with open_core(folder, settings, failed) as core:
+        async with open_core(folder, settings, failures.append) as core:
             return await use(core)
 
-    return asyncio.run(run())
+    try:
+        return asyncio.run(run())
+    finally:
+        if failures:
+            fail(f"the disk failed: {failures[0]}")
+            raise typer.Exit(EXIT_DISK_FAILED)

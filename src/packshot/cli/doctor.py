@@ -5,7 +5,6 @@ import typer
 from packshot import config
 from packshot.cli.common import Config, Data, require_store, with_core
 from packshot.cli.serve import DEFAULT_DATA
-from packshot.domain.originals import EXTENSIONS
 from packshot.services import doctor as checks
 from packshot.services.core import Core
 from packshot.storage.folder import KeyLost
@@ -15,7 +14,7 @@ from packshot.storage.migrations import DatabaseUnusable
 def doctor(data: Data = DEFAULT_DATA, config_file: Config = None) -> None:
     """Check settings, database, pictures and formats; exit code 1 if something is wrong.
 
-    It only reads, and may be run beside a serving packshot.
+    It changes no picture and no product, and may be run beside a serving packshot of the same version.
     """
     settings = config.load(config_file)
     typer.echo("ok    settings: every value fits")
@@ -34,7 +33,6 @@ async def _examine(core: Core) -> bool:
     async for finding in checks.examine(core, _progress):
         typer.echo(f"{'ok   ' if finding.ok else 'WRONG'} {finding.what}")
         well = well and finding.ok
-    typer.echo(f"ok    formats: {', '.join(EXTENSIONS.values())}, told apart by their bytes")
     return well
 
 

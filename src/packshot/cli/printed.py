@@ -3,6 +3,8 @@
 import base64
 import json
 import shlex
+import shutil
+import sys
 from pathlib import Path
 
 from packshot.imaging.sketch import tiny_png
@@ -11,6 +13,12 @@ from packshot.imaging.sketch import tiny_png
 def quoted(path: Path) -> str:
     """A path as it has to be typed."""
     return shlex.quote(str(path))
+
+
+def program() -> str:
+    """This command as it can be typed here: by its name where a shell would find it, by its path otherwise."""
+    path = Path(sys.argv[0])
+    return quoted(path) if path.name == "packshot" and not shutil.which("packshot") else "packshot"
 
 
 def addresses(base_url: str, user_id: int, code: str) -> dict[str, str | int]:
@@ -63,5 +71,5 @@ def welcome_back(base_url: str, folder: Path) -> str:
     """The lines a person sees after every later start."""
     return (
         f"\n  Webhook address: {base_url}/rest/1/<code>/\n"
-        f"  The code was shown at the first start. For a new one: packshot webhook create --data {quoted(folder)}\n"
+        f"  The code was shown at the first start. For a new one: {program()} webhook create --data {quoted(folder)}\n"
     )

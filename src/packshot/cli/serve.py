@@ -13,6 +13,7 @@ from packshot import __version__, config, server
 from packshot.cli import printed, tls
 from packshot.cli.common import Config, Data, require_writable, stop, with_core
 from packshot.cli.printed import quoted
+from packshot.domain.errors import PackshotError
 from packshot.observability import configure_logging
 from packshot.services import setup
 from packshot.services.core import Core
@@ -37,6 +38,7 @@ TlsDev = Annotated[
 DEFAULT_DATA = Path("data")
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8080
+_THIS_MACHINE = {"127.0.0.1", "::1", "localhost"}
 
 
 def serve(
@@ -64,12 +66,16 @@ def serve(
 
     async def prepare(core: Core) -> None:
         typer.echo(f"packshot {__version__} on {base_url}, data in {data}")
+        if base_url.startswith("http://") and host not in _THIS_MACHINE:
+            typer.echo("\n  Mind: this is plain HTTP on an open address; the network can read the webhook's code.")
         if tls_dev and certificate:
             typer.echo("\n  HTTPS with an authority of its own. To make clients trust it:\n")
             typer.echo("\n".join(tls.trust(certificate[0])))
         seed = await setup.create_account(core)
         if seed is None:
             typer.echo(printed.welcome_back(base_url, data))
+            if demo:
+                typer.echo("  --demo fills an empty store only; this one stays as it is. Name another with --data.\n")
             return
         webhook_url = str(printed.addresses(base_url, seed.user_id, seed.webhook_code)["webhook_url"])
         typer.echo(printed.welcome(webhook_url))  # first of all: whatever happens next, the code is not lost
@@ -78,7 +84,7 @@ def serve(
         authority = tls.authority(certificate[0]) if certificate else None
         typer.echo(printed.examples(webhook_url, *await setup.next_ids(core), authority))
 
-    raise typer.Exit(server.run(data, settings, listener, prepare, certificate))
+    raise typer.Exit(server.run(data, settings, server.Listening(listener, certificate), prepare))
 
 
 def init(
@@ -100,11 +106,14 @@ def init(
     async def create(core: Core) -> dict[str, str | int]:
         seed = await setup.create_account(core)
         if seed is None:
-            raise stop(
-                f"{data} holds a store already. For a new webhook: packshot webhook create --data {quoted(data)}"
-            )
+            again = f"{printed.program()} webhook create --data {quoted(data)}"
+            raise stop(f"{data} holds a store already. For a new webhook: {again}")
         facts = printed.addresses(base_url, seed.user_id, seed.webhook_code)
-        return facts | ({"product_id": await _fill(core, seed)} if demo else {})
+        try:
+            return facts | ({"product_id": await _fill(core, seed)} if demo else {})
+        except PackshotError:
+            typer.echo(f"Made a store without its samples; webhook address: {facts['webhook_url']}", err=True)
+            raise
 
     facts = with_core(data, settings, create)
     typer.echo(json.dumps(facts) if as_json else f"Made a store in {data}.\nWebhook address: {facts['webhook_url']}")

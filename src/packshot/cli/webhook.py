@@ -40,4 +40,4 @@ def create(
     require_store(data)
     settings = config.load(config_file)
     code = with_core(data, settings, lambda core: access.create_webhook(core, account, user, wanted, expires_in))
-    typer.echo(f"{settings.server.public_url.rstrip('/')}/rest/{user}/{code}/")
+    typer.echo(f"{settings.server.public_url}/rest/{user}/{code}/")

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
 import msgspec
+import structlog
 
 from packshot.delivery.disposition import content_disposition
 from packshot.delivery.ranges import Unsatisfiable, is_refused, is_unchanged, wanted_range
@@ -16,8 +17,10 @@ Scope = dict[str, Any]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
+_log = structlog.get_logger("packshot.delivery")
+
 INLINE_BYTES = 1024 * 1024
-"""Up to this size the bytes are read on the event loop: a thread would cost more than the read."""
+"""Up to this size the bytes are read on the event loop: measured, a thread costs more than the read."""
 
 _HARMLESS: Headers = [
     # A picture can be a web page too; whoever opens it directly gets no script, no frame and no sniffing.
@@ -57,6 +60,7 @@ async def public(core: Core, scope: Scope, send: Send) -> None:
     except NotFound as error:
         await _refuse(send, 404, "NOT_FOUND", str(error))
     except PackshotError as error:
+        _log.warning("unavailable", why=str(error), cause=repr(error.__cause__))
         await _refuse(send, 503, "INTERNAL_SERVER_ERROR", str(error), [(b"retry-after", b"1")])
 
 
@@ -126,5 +130,9 @@ async def _start(send: Send, status: int, headers: Headers, content: bytes) -> N
 
 async def _refuse(send: Send, status: int, code: str, why: str, extra: Headers | None = None) -> None:
     content = msgspec.json.encode({"error": code, "error_description": why})
-    fixed: Headers = [(b"content-type", b"application/json; charset=utf-8"), (b"x-content-type-options", b"nosniff")]
+    fixed: Headers = [
+        (b"content-type", b"application/json; charset=utf-8"),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+    ]
     await _start(send, status, [*fixed, (b"content-length", b"%d" % len(content)), *(extra or [])], content)

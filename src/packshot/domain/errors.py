@@ -30,10 +30,10 @@ class PackshotError(Exception):
 
 
 class InvalidRequest(PackshotError):
-    """The request cannot be understood; `field` names the part, `why` is a sentence."""
+    """The request cannot be understood. `why` is a sentence, or what is wrong with `field` in lower case."""
 
     def __init__(self, field: str, why: str) -> None:
-        super().__init__(f"{field}: {why}" if field else why)
+        super().__init__(f"The {field} {why}" if why[:1].islower() else why)
         self.field = field
         self.why = why
 

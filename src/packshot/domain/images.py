@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from packshot.domain.errors import InvalidValue, MissingField
+from packshot.domain.errors import InvalidValue
 
 ImageRole = Literal["detail", "preview", "more"]
 """Where a picture stands: `detail` and `preview` hold one image per product, `more` any number."""
@@ -48,15 +48,15 @@ def file_name(text: str) -> str:
     The name is data and never becomes part of a path on disk.
 
     Raises:
-        MissingField: nothing is left of the name.
-        InvalidValue: more than 255 characters, `.` or `..`, control characters, or one of `/ \ : * ? " < > |`.
+        InvalidValue: nothing is left of the name, it is `.` or `..`, has more than 255 characters, control
+            characters, or one of `/ \ : * ? " < > |`.
     """
     # Length first: normalising is linear, but nobody needs it done to a megabyte.
     if len(text) > MAX_NAME_CHARACTERS:
         raise InvalidValue("name", f"The file name is longer than {MAX_NAME_CHARACTERS} characters")
     name = unicodedata.normalize("NFC", text.translate(_INVISIBLE)).strip()
     if not name:
-        raise MissingField("name")
+        raise InvalidValue("name", "The file name is not specified")
     if name in {".", ".."}:
         raise InvalidValue("name", "The file name means a folder")
     if any(character in _FORBIDDEN_IN_NAMES or unicodedata.category(character) in {"Cc", "Cs"} for character in name):

@@ -95,13 +95,22 @@ DEFAULTS: Fields = {
 }
 """What a new product has where its maker said nothing; every other field is empty."""
 
+MAX_TEXT_CHARACTERS = 65_535
+MAX_SHORT_CHARACTERS = 255
+
 _TEXT_TYPES = frozenset({"text", "html"})
+_LONG = frozenset({"preview_text", "detail_text"})
 
 
 def check_fields(fields: Fields) -> None:
     """Refuse values that fit their field's type but not its meaning. Raises: InvalidValue."""
     for name in ("preview_text_type", "detail_text_type"):
         if fields.get(name, "text") not in _TEXT_TYPES:
-            raise InvalidValue(name, "must be text or html")
+            raise InvalidValue(name, f"The field {name} must be text or html")
     if "name" in fields and not str(fields["name"] or "").strip():
-        raise InvalidValue("name", "must not be empty")
+        raise InvalidValue("name", "The field name must not be empty")
+    for name, value in fields.items():
+        most = MAX_TEXT_CHARACTERS if name in _LONG else MAX_SHORT_CHARACTERS
+        if isinstance(value, str) and len(value) > most:
+            # Fifty of them make one answer, so no text may be of any length.
+            raise InvalidValue(name, f"The field {name} has more than {most} characters")

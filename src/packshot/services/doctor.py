@@ -4,11 +4,13 @@ from collections.abc import AsyncIterator, Callable
 
 import msgspec
 
+from packshot.domain.originals import EXTENSIONS
 from packshot.services.core import Core
-from packshot.storage import blob_rows
+from packshot.storage import blob_rows, images
 from packshot.storage.health import foreign_key_errors, integrity_errors
 
 BATCH = 500
+SHOWN = 5
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -31,16 +33,22 @@ async def _blobs(core: Core, progress: Callable[[int], None]) -> AsyncIterator[F
     findings = 0
     known: set[str] = set()
     while batch := await blob_rows.of_blobs(core.db, after, BATCH):
-        for _, key, size_bytes, _, state in batch:
+        for blob_id, key, size_bytes, state in batch:
             known.add(key)
             actual = await core.blobs.find_size(key)
             if state == "live" and actual != size_bytes:
                 findings += 1
                 lost = "is missing" if actual is None else f"has {actual} bytes instead of {size_bytes}"
-                yield Finding(ok=False, what=f"blob {key} {lost}: upload the picture again, or restore it")
+                whose = ", ".join(await images.of_blob(core.db, blob_id, SHOWN)) or "no image"
+                yield Finding(ok=False, what=f"blob {key} {lost} ({whose}): upload the picture again, or restore it")
         seen, after = seen + len(batch), batch[-1][0]
         progress(seen)
     if not findings:
         yield Finding(ok=True, what=f"blobs: {seen} rows, every live one has its bytes")
     strangers = [key for key in await core.blobs.of_keys(0) if key not in known]
-    yield Finding(ok=True, what=f"files without a row: {len(strangers)} (swept once they are a day old)")
+    hours = core.upkeep.grace_s // 3600
+    yield Finding(ok=True, what=f"files without a row: {len(strangers)} (swept once they are {hours} hours old)")
+    formats = await blob_rows.count_formats(core.db)
+    unknown = formats.keys() - EXTENSIONS.keys()
+    counted = ", ".join(f"{count} {EXTENSIONS.get(name, name)}" for name, count in formats.items())
+    yield Finding(not unknown, f"formats: {counted or 'no pictures yet'}")

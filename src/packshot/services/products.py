@@ -48,7 +48,7 @@ async def add(core: Core, caller: Principal, kind: Kind, fields: Fields, parent_
         catalog_id = int(stored["catalog_id"] or 0)
         if await catalogs.find_catalog(tx, caller.account_id, catalog_id) is None:
             raise NotFound("catalog", catalog_id)
-        await _require_free_code(tx, catalog_id, stored, None)
+        await _require_free_code(tx, caller, stored)
         return await products.add_product(tx, caller.account_id, stored)
 
     return await get(core, caller, await core.db.write(work), (kind,))
@@ -90,8 +90,8 @@ async def update(core: Core, caller: Principal, product_id: int, kinds: Collecti
 
     async def work(tx: Tx) -> None:
         fields = await _require(tx, caller, product_id, kinds)
-        await _require_free_code(tx, int(fields["catalog_id"] or 0), stored, product_id)
-        await products.update_product(tx, product_id, stored)
+        await _require_free_code(tx, caller, stored | {"id": product_id, "catalog_id": fields["catalog_id"]})
+        await products.update_product(tx, caller.account_id, product_id, stored)
 
     await core.db.write(work)
     return await get(core, caller, product_id, kinds)
@@ -120,10 +120,10 @@ async def _require(reads: Reads, caller: Principal, product_id: int, kinds: Coll
     return fields
 
 
-async def _require_free_code(tx: Tx, catalog_id: int, fields: Fields, product_id: int | None) -> None:
+async def _require_free_code(tx: Tx, caller: Principal, fields: Fields) -> None:
     code = fields.get("code")
     if not code:
         return
-    holder = await products.find_by_code(tx, catalog_id, str(code))
-    if holder not in {None, product_id}:
+    holder = await products.find_by_code(tx, caller.account_id, int(fields["catalog_id"] or 0), str(code))
+    if holder not in {None, fields.get("id")}:
         raise Conflict(f"Another product of the catalog has the code {code}")

@@ -46,7 +46,8 @@ async def run_for_ever(core: Core) -> None:
 
 async def run_once(core: Core) -> Round:
     """Doom, reap and sweep once. Raises: Unavailable."""
-    return Round(await doom(core), await reap(core), await sweep(core), await _sweep_staging(core))
+    staging = await core.blobs.sweep_staging(core.upkeep.grace_s)
+    return Round(await doom(core), await reap(core), await sweep(core), staging)
 
 
 async def doom(core: Core) -> int:
@@ -77,12 +78,10 @@ async def reap(core: Core) -> int:
 async def sweep(core: Core) -> int:
     """Delete stored bytes older than the grace that no row names; return how many."""
     count = 0
-    for key in await core.blobs.of_keys(core.upkeep.grace_s):
+    for number, key in enumerate(await core.blobs.of_keys(core.upkeep.grace_s)):
+        if number % BATCH == 0:
+            await asyncio.sleep(0)  # reads never suspend: let requests in between
         if not await blob_rows.has_key(core.db, key):
             await core.blobs.delete(key)
             count += 1
     return count
-
-
-async def _sweep_staging(core: Core) -> int:
-    return await core.blobs.sweep_staging(core.upkeep.grace_s)

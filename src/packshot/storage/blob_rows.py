@@ -89,9 +89,15 @@ async def has_key(reads: Reads, key: str) -> bool:
     return await reads.one("SELECT 1 FROM blob WHERE key = ?1", key) is not None
 
 
-async def of_blobs(reads: Reads, after_id: int, limit: int) -> list[tuple[int, str, int, str, str]]:
-    """(id, key, size, digest, state) of blobs by id, for walks over the whole store."""
+async def count_formats(reads: Reads) -> dict[str, int]:
+    """How many live blobs there are of each media type."""
+    rows = await reads.all("SELECT media_type, count(*) FROM blob WHERE state = 'live' GROUP BY media_type ORDER BY 1")
+    return {row[0]: row[1] for row in rows}
+
+
+async def of_blobs(reads: Reads, after_id: int, limit: int) -> list[tuple[int, str, int, str]]:
+    """(id, key, size, state) of blobs by id, for walks over the whole store."""
     rows = await reads.all(
-        "SELECT id, key, size_bytes, digest, state FROM blob WHERE id > ?1 ORDER BY id LIMIT ?2", after_id, limit
+        "SELECT id, key, size_bytes, state FROM blob WHERE id > ?1 ORDER BY id LIMIT ?2", after_id, limit
     )
-    return [(row[0], row[1], row[2], row[3], row[4]) for row in rows]
+    return [(row[0], row[1], row[2], row[3]) for row in rows]

@@ -1,14 +1,17 @@
 """The database's own checks."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
-from packshot.storage.database import Reads, connect
+from packshot.storage.database import Reads, Row, connect
+
+_QUICK_CHECK = "PRAGMA quick_check(20)"
 
 
 async def integrity_errors(reads: Reads) -> list[str]:
     """What SQLite's quick check finds wrong; empty when all is well."""
-    return [row[0] for row in await reads.all("PRAGMA quick_check(20)") if row[0] != "ok"]
+    return _wrong(await reads.all(_QUICK_CHECK))
 
 
 async def foreign_key_errors(reads: Reads) -> list[str]:
@@ -18,10 +21,12 @@ async def foreign_key_errors(reads: Reads) -> list[str]:
 
 def quick_check(path: Path) -> list[str]:
     """SQLite's quick check on a connection of its own, for a thread beside a running server."""
-    connection = connect(path, read_only=True)
     try:
-        return [row[0] for row in connection.execute("PRAGMA quick_check(20)").fetchall() if row[0] != "ok"]
+        with closing(connect(path, read_only=True)) as connection:
+            return _wrong(connection.execute(_QUICK_CHECK).fetchall())
     except sqlite3.DatabaseError as error:
         return [str(error)]
-    finally:
-        connection.close()
+
+
+def _wrong(rows: list[Row]) -> list[str]:
+    return [row[0] for row in rows if row[0] != "ok"]

@@ -47,6 +47,14 @@ async def of_product(reads: Reads, account_id: int, product_id: int) -> list[Pro
     return [ProductImage(*row) for row in rows]
 
 
+async def of_blob(reads: Reads, blob_id: int, limit: int) -> list[str]:
+    """Some images that show a blob, in words that people can act on."""
+    rows = await reads.all(
+        "SELECT id, name, product_id FROM image WHERE blob_id = ?1 ORDER BY id LIMIT ?2", blob_id, limit
+    )
+    return [f"image {row[0]}, {row[1]}, of product {row[2]}" for row in rows]
+
+
 async def add_image(tx: Tx, account_id: int, image: NewImage, blob_id: int) -> ProductImage:
     """Insert an image that points at a blob."""
     image_id = await tx.insert(

@@ -43,9 +43,11 @@ async def find_catalog_of(reads: Reads, account_id: int, product_id: int) -> int
     return None if row is None else int(row[0])
 
 
-async def find_by_code(reads: Reads, catalog_id: int, code: str) -> int | None:
-    """The id of the product with that code in the catalog."""
-    row = await reads.one("SELECT id FROM product WHERE catalog_id = ?1 AND code = ?2", catalog_id, code)
+async def find_by_code(reads: Reads, account_id: int, catalog_id: int, code: str) -> int | None:
+    """The id of the product with that code in the account's catalog."""
+    row = await reads.one(
+        "SELECT id FROM product WHERE catalog_id = ?1 AND code = ?2 AND account_id = ?3", catalog_id, code, account_id
+    )
     return None if row is None else int(row[0])
 
 
@@ -60,13 +62,15 @@ async def add_product(tx: Tx, account_id: int, fields: Fields) -> int:
     return product_id
 
 
-async def update_product(tx: Tx, product_id: int, fields: Fields) -> None:
-    """Set these fields of the product."""
+async def update_product(tx: Tx, account_id: int, product_id: int, fields: Fields) -> None:
+    """Set these fields of the account's product."""
     columns = _known(fields)
     if "name" in columns:
         columns["name_folded"] = str(columns["name"]).casefold()
-    changes = ", ".join(f"{name} = ?{number}" for number, name in enumerate(columns, start=2))
-    await tx.run(f"UPDATE product SET {changes} WHERE id = ?1", product_id, *columns.values())
+    changes = ", ".join(f"{name} = ?{number}" for number, name in enumerate(columns, start=3))
+    await tx.run(
+        f"UPDATE product SET {changes} WHERE id = ?1 AND account_id = ?2", product_id, account_id, *columns.values()
+    )
 
 
 async def remove_product(tx: Tx, account_id: int, product_id: int) -> bool:

@@ -97,7 +97,7 @@ def body(error: WireError, settings: BitrixSettings) -> dict[str, Any]:
 
 
 def _invalid(error: InvalidRequest) -> WireError:
-    return WireError(400, "0", error.why)
+    return WireError(400, "0", str(error))
 
 
 def _forbidden(error: Forbidden) -> WireError:

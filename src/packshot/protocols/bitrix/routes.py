@@ -18,7 +18,7 @@ import msgspec
 import structlog
 
 from packshot.domain.access import require_scope
-from packshot.domain.errors import NotFound, PackshotError
+from packshot.domain.errors import NotFound, Unavailable
 from packshot.domain.originals import Original
 from packshot.protocols.bitrix import auth, wire
 from packshot.protocols.bitrix.call import Call
@@ -108,8 +108,10 @@ class Bitrix:
 
     def _error(self, error: Exception) -> WireError:
         answer = to_wire(error, self.settings)
-        if answer is INTERNAL and not isinstance(error, PackshotError):
+        if answer is INTERNAL:
             _log.error("request failed", exc_info=error)
+        elif isinstance(error, Unavailable):
+            _log.warning("unavailable", why=str(error), cause=repr(error.__cause__))
         return answer
 
 

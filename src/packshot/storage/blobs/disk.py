@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import errno
 import os
+import re
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from packshot.storage.blobs import Bytes
 Result = TypeVar("Result")
 
 STREAM_PIECE_BYTES = 256 * 1024
+_KEY = re.compile(r"[0-9a-f]{64}\.[0-9a-f]{16}")
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _OPEN_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -150,7 +152,9 @@ class DiskBlobs:
 
     async def of_keys(self, older_than_s: float) -> list[str]:
         """See `BlobStore.of_keys`."""
-        return await self._in_thread(lambda: self._old_names(self._blobs.iterdir(), older_than_s))
+        folders = [self._blobs / f"{number:02x}" for number in range(256)]
+        names = await self._in_thread(lambda: self._old_names(folders, older_than_s))
+        return [name for name in names if _KEY.fullmatch(name)]  # whatever else lies there is not ours
 
     async def sweep_staging(self, older_than_s: float) -> int:
         """See `BlobStore.sweep_staging`."""
@@ -163,7 +167,7 @@ class DiskBlobs:
 
         return await self._in_thread(sweep)
 
-    def _old_names(self, folders: "Iterator[Path] | list[Path]", older_than_s: float) -> list[str]:
+    def _old_names(self, folders: list[Path], older_than_s: float) -> list[str]:
         limit = self._disk_time() - older_than_s
         return [entry.name for folder in folders for entry in os.scandir(folder) if _is_old_file(entry, limit)]
 
