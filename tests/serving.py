@@ -157,3 +157,9 @@ def _answers(base_url: str) -> bool:
             return bool(response.status == 200)
     except OSError:
         return False
+
+
+def run_lines(lines: str, *arguments: str | Path) -> "subprocess.CompletedProcess[str]":
+    """Run some lines of Python, with arguments, to their end."""
+    command = [sys.executable, "-c", lines, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

@@ -182,3 +182,14 @@ async def test_a_new_store_has_two_catalogs_of_which_one_is_for_variations(call:
     assert (variations["id"], variations["productIblockId"]) == (seed.variations_id, seed.catalog_id)
     assert variations["skuPropertyId"] > 0
     assert all(row["id"] == row["iblockId"] for row in (goods, variations))
+
+
+@pytest.mark.parametrize(("name", "most"), [("name", 255), ("code", 255), ("detailText", 65_535)])
+async def test_a_text_has_its_length_since_a_list_shows_fifty_of_them(name: str, most: int, call: Call) -> None:
+    fields = {"iblockId": 1, "name": "Shirt", name: "x" * most}
+
+    await call(ADD, {"fields": fields})
+    refused = await call(ADD, {"fields": fields | {name: "x" * (most + 1)}}, 400)
+
+    assert refused["error"] == 0
+    assert f"more than {most} characters" in refused["error_description"]
