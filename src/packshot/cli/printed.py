@@ -37,7 +37,7 @@ def commands(webhook_url: str, product_id: int, image_id: int, authority: Path |
     *authority* is the certificate that curl has to trust, where it would not by itself.
     """
     trust = f" --cacert {quoted(authority)}" if authority else ""
-    curl = f"curl -sS{trust} -H 'Content-Type: application/json'"
+    curl = f"curl -sS -w '\\n'{trust} -H 'Content-Type: application/json'"
     picture = base64.b64encode(tiny_png()).decode()
     place = {"productId": product_id, "id": image_id}
     calls: list[tuple[str, str, dict[str, object]]] = [
