@@ -21,6 +21,18 @@ from packshot.storage.database import Tx
 Call = Callable[..., Awaitable[Any]]
 """The fixture `call`: a method, its parameters and the status to expect; the decoded answer comes back."""
 
+TIME = {
+    "start": float,
+    "finish": float,
+    "duration": float,
+    "processing": float,
+    "date_start": str,
+    "date_finish": str,
+    "operating_reset_at": int,
+    "operating": int,
+}
+"""The eight fields of `time` in a Bitrix24 answer, and what each is."""
+
 
 class Clock:
     """A clock that stands still until a test moves it."""

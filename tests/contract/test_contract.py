@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from build import filled, vendor_sample
+from build import TIME, filled, vendor_sample
 from packshot.config import ServerSettings, Settings
 from packshot.services import access
 from packshot.services.core import Core
@@ -28,16 +28,6 @@ DOCUMENTED = {
     *(f"catalog.productImage.{verb}" for verb in ("add", "get", "list", "delete", "getFields")),
     *(f"catalog.product.{verb}" for verb in ("add", "get", "list", "update", "delete")),
     "catalog.catalog.list",
-}
-TIME = {
-    "start": float,
-    "finish": float,
-    "duration": float,
-    "processing": float,
-    "date_start": str,
-    "date_finish": str,
-    "operating_reset_at": int,
-    "operating": int,
 }
 ISO = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+03:00"
 FILE = r"/rest/catalog\.product\.download\?fields%5BfieldName%5D=\w+&fields%5BfileId%5D=\d+&fields%5BproductId%5D=\d+"

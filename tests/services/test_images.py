@@ -20,11 +20,6 @@ SHIRT = pictures.png(3, 2)
 MUG = pictures.png(4, 4)
 
 
-@pytest.fixture
-async def shirt(core: Core, admin: Principal) -> int:
-    return await make_product(core, admin)
-
-
 async def names(core: Core, caller: Principal, product_id: int) -> list[tuple[str, str]]:
     page = await images.list_of_product(core, caller, product_id, Query())
     return [(image.role, image.name) for image in page.rows]

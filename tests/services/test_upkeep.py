@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import pictures
-from build import Clock, make_image, make_product
+from build import Clock, make_image
 from moments import (
     age,
     blob_states,
@@ -20,7 +20,6 @@ from moments import (
     original_of,
     path_of,
     reaping,
-    with_ages,
 )
 from packshot.domain.access import Principal
 from packshot.domain.errors import Conflict, Unavailable
@@ -34,17 +33,6 @@ SHIRT = pictures.png(3, 2)
 MUG = pictures.png(4, 4)
 HOUR_S = 3_600
 DAY_S = 24 * HOUR_S
-
-
-@pytest.fixture
-async def shirt(core: Core, admin: Principal) -> int:
-    return await make_product(core, admin)
-
-
-@pytest.fixture
-def at_once(core: Core) -> Core:
-    """The core whose upkeep waits for nothing but the next second."""
-    return with_ages(core)
 
 
 async def test_orphans_are_doomed_then_reaped_each_in_its_time(

@@ -8,7 +8,7 @@ import asyncio
 import pytest
 
 import pictures
-from build import Clock, make_image, make_product
+from build import Clock, make_image
 from moments import (
     age,
     blob_states,
@@ -20,7 +20,6 @@ from moments import (
     path_of,
     reaping,
     upkeep_of_everything,
-    with_ages,
     with_moments,
 )
 from packshot.domain.access import Principal
@@ -31,17 +30,6 @@ from packshot.storage.blobs import new_key
 
 SHIRT = pictures.png(3, 2)
 DAY_S = 24 * 3_600
-
-
-@pytest.fixture
-async def shirt(core: Core, admin: Principal) -> int:
-    return await make_product(core, admin)
-
-
-@pytest.fixture
-def at_once(core: Core) -> Core:
-    """The core whose upkeep waits for nothing but the next second."""
-    return with_ages(core)
 
 
 async def test_doom_between_the_look_up_and_the_commit_of_an_upload_makes_a_new_generation(

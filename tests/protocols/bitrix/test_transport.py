@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 import pictures
-from build import Clock, file_content
+from build import TIME, Clock, file_content
 from packshot.config import ServerSettings, Settings
 from packshot.domain.images import ProductImage
 from packshot.services.setup import Seed
@@ -20,16 +20,6 @@ LIST = "catalog.productImage.list"
 JSON = "application/json; charset=utf-8"
 FORM = "application/x-www-form-urlencoded"
 MOSCOW = Settings(server=ServerSettings(timezone="Europe/Moscow"))
-TIME = {
-    "start": float,
-    "finish": float,
-    "duration": float,
-    "processing": float,
-    "date_start": str,
-    "date_finish": str,
-    "operating_reset_at": int,
-    "operating": int,
-}
 
 
 def place(image: ProductImage) -> dict[str, Any]:
