@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import hypothesis
 import pytest
 
 from build import Clock, fail_loudly
@@ -16,6 +17,11 @@ from packshot.domain.access import Principal
 from packshot.services import setup
 from packshot.services.core import Core
 from packshot.services.setup import Seed
+
+
+# How long an example takes says more about the machine than about the code.
+hypothesis.settings.register_profile("packshot", deadline=None)
+hypothesis.settings.load_profile("packshot")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
