@@ -18,7 +18,6 @@ from packshot.services import setup
 from packshot.services.core import Core
 from packshot.services.setup import Seed
 
-
 # How long an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile("packshot", deadline=None)
 hypothesis.settings.load_profile("packshot")
