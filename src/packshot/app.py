@@ -135,7 +135,7 @@ def _routes(core: Core, bitrix: Bitrix, log: RequestLog, settings: Settings, rea
 
 
 async def _nothing(_: Scope, send: Send) -> None:
-    await _refuse(send, 404, "NOT_FOUND", "Nothing is served at this address")
+    await originals.refuse(send, 404, "NOT_FOUND", "Nothing is served at this address")
 
 
 def _guarded(app: Asgi, public_url: str) -> Asgi:
@@ -149,7 +149,7 @@ def _guarded(app: Asgi, public_url: str) -> Asgi:
         if host == wanted or scope["path"] in {"/healthz", "/readyz", "/metrics"}:
             await app(scope, receive, send)
         else:
-            await _refuse(send, 421, "UNKNOWN_HOST", f"This server answers for {public_url} only")
+            await originals.refuse(send, 421, "UNKNOWN_HOST", f"This server answers for {public_url} only")
 
     return guard
 
@@ -186,11 +186,6 @@ async def _readiness(core: Core, send: Send, *, ready: bool) -> None:
 
 def _header(scope: Scope, name: bytes) -> bytes:
     return next((value for key, value in scope["headers"] if key == name), b"")
-
-
-async def _refuse(send: Send, status: int, code: str, why: str) -> None:
-    # In the shape of the protocol's errors: who asks here by mistake is most likely one of its clients.
-    await _answer(send, status, {"error": code, "error_description": why})
 
 
 async def _answer(send: Send, status: int, content: dict[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -34,6 +35,13 @@ def fail(message: str) -> int:
 def stop(message: str) -> typer.Exit:
     """The exception that ends a command with one line and exit code 2."""
     return typer.Exit(fail(message))
+
+
+def show_progress(text: str, *, done: bool = False) -> None:
+    """Write a line of progress over the one before; where nobody watches a terminal, only the last one."""
+    live = sys.stderr.isatty()
+    if live or done:
+        typer.echo(f"\r{text}" if live else text, nl=done, err=True)
 
 
 def require_writable(folder: Path) -> None:

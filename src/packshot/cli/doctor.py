@@ -3,7 +3,7 @@
 import typer
 
 from packshot import config
-from packshot.cli.common import Config, Data, require_store, with_core
+from packshot.cli.common import Config, Data, require_store, show_progress, with_core
 from packshot.cli.serve import DEFAULT_DATA
 from packshot.services import doctor as checks
 from packshot.services.core import Core
@@ -38,4 +38,4 @@ async def _examine(core: Core) -> bool:
 
 def _progress(blobs: int) -> None:
     if blobs >= checks.BATCH * 10:
-        typer.echo(f"\r{blobs} blobs", nl=False, err=True)
+        show_progress(f"{blobs} blobs")

@@ -2,8 +2,6 @@
 
 import errno
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +9,7 @@ import typer
 
 from packshot import __version__, config, server
 from packshot.cli import printed, tls
-from packshot.cli.common import Config, Data, require_writable, stop, with_core
+from packshot.cli.common import Config, Data, require_writable, show_progress, stop, with_core
 from packshot.cli.printed import quoted
 from packshot.domain.errors import PackshotError
 from packshot.observability import configure_logging
@@ -122,18 +120,11 @@ def init(
 async def _fill(core: Core, seed: setup.Seed) -> int:
     from packshot.services import demo
 
-    return await demo.fill(core, seed, _progress())
+    return await demo.fill(core, seed, _progress)
 
 
-def _progress() -> Callable[[int, int], None]:
-    live = sys.stderr.isatty()
-
-    def show(done: int, total: int) -> None:
-        if live or done == total:
-            start = "\r" if live else ""
-            typer.echo(f"{start}Drawing the sample catalogue: {done} of {total}", nl=done == total, err=True)
-
-    return show
+def _progress(done: int, total: int) -> None:
+    show_progress(f"Drawing the sample catalogue: {done} of {total}", done=done == total)
 
 
 def _address(host: str, port: int, *, https: bool) -> str:

@@ -51,17 +51,15 @@ async def public(core: Core, scope: Scope, send: Send) -> None:
     scope["packshot.route"] = "detailUrl"
     try:
         if scope["method"] not in {"GET", "HEAD"}:
-            await _refuse(
-                send, 405, "INVALID_REQUEST", "Pictures are read with GET or HEAD", [(b"allow", b"GET, HEAD")]
-            )
+            await refuse(send, 405, "INVALID_REQUEST", "Pictures are read with GET or HEAD", [(b"allow", b"GET, HEAD")])
             return
         original = await downloads.open_address(core, _address(scope["path"]))
         await _send(core, scope, send, original, "inline", _PUBLIC)
     except NotFound as error:
-        await _refuse(send, 404, "NOT_FOUND", str(error))
+        await refuse(send, 404, "NOT_FOUND", str(error))
     except PackshotError as error:
         _log.warning("unavailable", why=str(error), cause=repr(error.__cause__))
-        await _refuse(send, 503, "INTERNAL_SERVER_ERROR", str(error), [(b"retry-after", b"1")])
+        await refuse(send, 503, "INTERNAL_SERVER_ERROR", str(error), [(b"retry-after", b"1")])
 
 
 def _address(path: str) -> str:
@@ -128,7 +126,8 @@ async def _start(send: Send, status: int, headers: Headers, content: bytes) -> N
     await send({"type": "http.response.body", "body": content})
 
 
-async def _refuse(send: Send, status: int, code: str, why: str, extra: Headers | None = None) -> None:
+async def refuse(send: Send, status: int, code: str, why: str, extra: Headers | None = None) -> None:
+    """Say no in JSON, in the shape of the protocol's errors: who asks by mistake is most likely one of its clients."""
     content = msgspec.json.encode({"error": code, "error_description": why})
     fixed: Headers = [
         (b"content-type", b"application/json; charset=utf-8"),
