@@ -2,6 +2,7 @@
 
 import struct
 import time
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -203,15 +204,25 @@ CLAIMS: dict[str, bytes] = {
 }
 
 
+def quickest_s(work: Callable[[], None]) -> float:
+    """The least CPU time of five tries: whatever else runs here may slow down one of them, not all."""
+    taken = []
+    for _ in range(5):
+        started_s = time.thread_time()
+        work()
+        taken.append(time.thread_time() - started_s)
+    return min(taken)
+
+
 @pytest.mark.parametrize("name", CLAIMS)
 def test_a_bomb_is_refused_by_its_limits_and_not_only_by_the_clock(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "MAX_CPU_S", 5.0)
-    started_s = time.thread_time()
 
-    with pytest.raises(ImageTooLarge):
-        check_header(probe(CLAIMS[name]), ImageLimits())
+    def refuse() -> None:
+        with pytest.raises(ImageTooLarge):
+            check_header(probe(CLAIMS[name]), ImageLimits())
 
-    assert time.thread_time() - started_s < 0.1
+    assert quickest_s(refuse) < 0.1
 
 
 @pytest.mark.parametrize(
@@ -261,12 +272,11 @@ FLOODS: dict[str, bytes] = {
 
 @pytest.mark.parametrize("name", FLOODS)
 def test_a_flood_of_parts_is_given_up_soon(name: str) -> None:
-    started_s = time.thread_time()
+    def refuse() -> None:
+        with pytest.raises(UnacceptableImage):
+            probe(FLOODS[name])
 
-    with pytest.raises(UnacceptableImage):
-        probe(FLOODS[name])
-
-    assert time.thread_time() - started_s < 0.1
+    assert quickest_s(refuse) < 0.1
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,10 @@ PART = b'--xyz\r\nContent-Disposition: form-data; name="a"\r\n\r\nx\r\n'
 
 
 @contextmanager
-def well_under_a_second() -> Iterator[None]:
+def in_no_time() -> Iterator[None]:
     began = time.process_time()
     yield
-    assert time.process_time() - began < 0.5
+    assert time.process_time() - began < 2
 
 
 @pytest.mark.parametrize(
@@ -46,13 +46,13 @@ def well_under_a_second() -> Iterator[None]:
 )
 @pytest.mark.parametrize("raw_keys", [frozenset(), frozenset({"a"})], ids=["all", "raw"])
 def test_json_made_to_cost_much_is_refused_at_once(body: bytes, raw_keys: frozenset[str]) -> None:
-    with well_under_a_second(), pytest.raises(InvalidRequest):
+    with in_no_time(), pytest.raises(InvalidRequest):
         parse_json(body, raw_keys)
 
 
 @pytest.mark.parametrize("number", [b"9" * MILLION, b"1" + b"0" * MILLION + b".0", b"0." + b"0" * MILLION])
 def test_an_endless_number_costs_no_time(number: bytes) -> None:
-    with well_under_a_second():
+    with in_no_time():
         try:
             parse_json(b'{"a":' + number + b"}")
         except InvalidRequest:
@@ -70,21 +70,21 @@ def test_an_endless_number_costs_no_time(number: bytes) -> None:
     ids=["signs", "no nul", "slashes", "spaces"],
 )
 def test_json_which_only_looks_costly_is_read_at_once(body: bytes) -> None:
-    with well_under_a_second():
+    with in_no_time():
         parse_json(body)
 
 
 def test_60000_parameters_whose_numbers_collide_are_refused_at_once() -> None:
     text = "&".join(f"a[{index * (2**61 - 1)}]=1" for index in range(60_000))
 
-    with well_under_a_second(), pytest.raises(InvalidRequest, match="1000"):
+    with in_no_time(), pytest.raises(InvalidRequest, match="1000"):
         parse_form(text)
 
 
 def test_1000_parameters_whose_numbers_collide_are_read_at_once() -> None:
     text = "&".join(f"a[{index * (2**61 - 1)}]=1" for index in range(1000))
 
-    with well_under_a_second():
+    with in_no_time():
         assert len(parse_form(text)["a"]) == 1000
 
 
@@ -104,7 +104,7 @@ def test_1000_parameters_whose_numbers_collide_are_read_at_once() -> None:
     ids=lambda text: bytes(text[:6]).decode(),
 )
 def test_a_long_form_is_read_at_once(text: bytes) -> None:
-    with well_under_a_second():
+    with in_no_time():
         parse_form(text)
 
 
@@ -122,7 +122,7 @@ def test_a_long_form_is_read_at_once(text: bytes) -> None:
     ids=lambda text: bytes(text[:6]).decode(),
 )
 def test_a_form_made_to_cost_much_is_refused_at_once(text: bytes) -> None:
-    with well_under_a_second(), pytest.raises(InvalidRequest):
+    with in_no_time(), pytest.raises(InvalidRequest):
         parse_form(text)
 
 
@@ -142,7 +142,7 @@ def test_a_form_made_to_cost_much_is_refused_at_once(text: bytes) -> None:
     ids=["parts", "headers", "long header", "no colon", "boundaries", "nearly", "nothing", "returns", "no end"],
 )
 def test_a_multipart_flood_is_refused_at_once(body: bytes) -> None:
-    with well_under_a_second(), pytest.raises(InvalidRequest):
+    with in_no_time(), pytest.raises(InvalidRequest):
         parse_multipart(body, TYPE)
 
 
@@ -152,7 +152,7 @@ def test_a_multipart_flood_is_refused_at_once(body: bytes) -> None:
 def test_strange_part_headers_cost_no_time(options: str) -> None:
     body = (b"--xyz\r\nContent-Disposition: form-data; name=a" + options.encode() + b"\r\n\r\nx\r\n") * 100
 
-    with well_under_a_second():
+    with in_no_time():
         try:
             parse_multipart(body + b"--xyz--", TYPE)
         except InvalidRequest:
@@ -161,5 +161,5 @@ def test_strange_part_headers_cost_no_time(options: str) -> None:
 
 @pytest.mark.parametrize("options", [';a="\\' * 15_000, ";a" * 30_000, '; a="\\"' * 9000, ";a" + " " * 60_000])
 def test_a_strange_content_type_costs_no_time(options: str) -> None:
-    with well_under_a_second(), pytest.raises(InvalidRequest):
+    with in_no_time(), pytest.raises(InvalidRequest):
         parse("multipart/form-data" + options, b"x")

@@ -131,4 +131,4 @@ async def test_a_reader_elsewhere_does_not_hold_up_writes_through_the_idle_check
         waited_s = time.monotonic() - start
         backup.close()
 
-    assert waited_s < 1
+    assert waited_s < 4  # a write that waits for the reader has five seconds of patience
