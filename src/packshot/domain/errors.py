@@ -85,7 +85,10 @@ class Unauthenticated(PackshotError):
 
 
 class Forbidden(PackshotError):
-    """The caller is known but lacks `scope` (`catalog`) or the right it names (`catalog:read`, `catalog:write`)."""
+    """The caller is known but lacks `scope`: that of a credential (`catalog`), or a right (`image:write`).
+
+    `application` means that only an application's access token may do this.
+    """
 
     def __init__(self, scope: str) -> None:
         super().__init__(f"This needs {scope}")

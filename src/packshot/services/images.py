@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from packshot.domain.access import Principal, require_write
+from packshot.domain.access import Principal, require_right
 from packshot.domain.errors import InvalidRequest, NotFound, PackshotError, Unavailable
 from packshot.domain.images import SINGLE_ROLES, ImageRole, NewImage, ProductImage, file_name
 from packshot.domain.originals import Header, NewBlob, check_header, check_size
@@ -49,7 +49,7 @@ async def add_to_product(
         StoreFull: there is no room.
         Unavailable: the store cannot be written to.
     """
-    require_write(caller)
+    require_right(caller, "image:write")
     name = file_name(upload.name)
     await _require_place(core, caller, product_id, role)
     data, blob = await _examine(core, upload)
@@ -63,7 +63,8 @@ async def add_to_product(
 
 
 async def get(core: Core, caller: Principal, product_id: int, image_id: int) -> ProductImage:
-    """The image on that product. Raises: NotFound."""
+    """The image on that product. Raises: Forbidden, NotFound."""
+    require_right(caller, "image:read")
     image = await images.find_image(core.db, caller.account_id, product_id, image_id)
     if image is None:
         raise await _missing(core, caller, product_id, image_id)
@@ -71,7 +72,8 @@ async def get(core: Core, caller: Principal, product_id: int, image_id: int) -> 
 
 
 async def list_of_product(core: Core, caller: Principal, product_id: int, query: Query) -> Page[ProductImage]:
-    """One page of the product's images, by id where the query orders nothing else. Raises: NotFound."""
+    """One page of the product's images, by id where the query orders nothing else. Raises: Forbidden, NotFound."""
+    require_right(caller, "image:read")
     page = await images.list_images(core.db, caller.account_id, product_id, query)
     if not page.rows:
         await _require_product(core, caller, product_id)
@@ -85,7 +87,7 @@ async def remove_from_product(core: Core, caller: Principal, product_id: int, im
         Forbidden: the caller may only look.
         NotFound: no such product, or the image is not on it.
     """
-    require_write(caller)
+    require_right(caller, "image:write")
     removed = await core.db.write(lambda tx: images.remove_image(tx, caller.account_id, product_id, image_id))
     if not removed:
         raise await _missing(core, caller, product_id, image_id)

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 import msgspec
 
-from packshot.domain.access import Principal, require_write
+from packshot.domain.access import Principal, require_right
 from packshot.domain.errors import Conflict, MissingField, NotFound
 from packshot.domain.images import ProductImage
 from packshot.domain.paging import Page, Query
@@ -34,7 +34,7 @@ async def add(core: Core, caller: Principal, kind: Kind, fields: Fields, parent_
         NotFound: no such catalog.
         Conflict: another product of the catalog has that code.
     """
-    require_write(caller)
+    require_right(caller, "product:write")
     for name in REQUIRED:
         if not fields.get(name):
             raise MissingField(name)
@@ -55,7 +55,8 @@ async def add(core: Core, caller: Principal, kind: Kind, fields: Fields, parent_
 
 
 async def get(core: Core, caller: Principal, product_id: int, kinds: Collection[Kind]) -> Product:
-    """The product with its images. Raises: NotFound (also when it is of another kind)."""
+    """The product with its images. Raises: Forbidden, NotFound (also when it is of another kind)."""
+    require_right(caller, "product:read")
     fields = await _require(core.db, caller, product_id, kinds)
     found = await images.of_product(core.db, caller.account_id, product_id)
     catalog_id = int(fields["catalog_id"] or 0)
@@ -65,7 +66,8 @@ async def get(core: Core, caller: Principal, product_id: int, kinds: Collection[
 async def list_all(
     core: Core, caller: Principal, kinds: Collection[Kind], fields: Collection[str], query: Query
 ) -> Page[Fields]:
-    """One page of the account's products of these kinds, with just these fields each."""
+    """One page of the account's products of these kinds, with just these fields each. Raises: Forbidden."""
+    require_right(caller, "product:read")
     return await products.list_products(core.db, caller.account_id, kinds, fields, query)
 
 
@@ -78,7 +80,7 @@ async def update(core: Core, caller: Principal, product_id: int, kinds: Collecti
         InvalidValue: a value that its field cannot have.
         Conflict: another product of the catalog has that code.
     """
-    require_write(caller)
+    require_right(caller, "product:write")
     check_fields(changes)
     wanted = {name: value for name, value in changes.items() if name not in READ_ONLY | IMMUTABLE}
     stored: Fields = {"modified_by": caller.user_id, "changed_at": core.now()}
@@ -104,7 +106,7 @@ async def remove(core: Core, caller: Principal, product_id: int, kinds: Collecti
         Forbidden: the caller may only look.
         NotFound: no such product.
     """
-    require_write(caller)
+    require_right(caller, "product:write")
 
     async def work(tx: Tx) -> None:
         await _require(tx, caller, product_id, kinds)

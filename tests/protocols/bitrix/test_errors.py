@@ -34,7 +34,7 @@ EXAMPLES: list[PackshotError] = [
     errors.RequestTooLarge(100),
     errors.RequestTooSlow(),
     *(errors.Unauthenticated(why) for why in WHYS),
-    *(errors.Forbidden(scope) for scope in ("catalog", "catalog:read", "catalog:write")),
+    *(errors.Forbidden(scope) for scope in ("catalog", "image:read", "image:write")),
     *(errors.NotFound(kind, 7) for kind in ("product", "image", "catalog")),
     errors.Conflict("is there already"),
     errors.UnacceptableImage("is no picture"),
@@ -92,8 +92,8 @@ def test_a_class_made_later_is_answered_as_its_parent(error: PackshotError) -> N
         (errors.Unauthenticated("unknown_token"), 401, "invalid_token", "Unable to get application by token"),
         (errors.Unauthenticated("expired"), 401, "expired_token", "The access token provided has expired"),
         (errors.Unauthenticated("forged"), 403, "INVALID_CREDENTIALS", "Invalid request credentials"),
-        (errors.Forbidden("catalog:read"), 400, 200040300010, "Access Denied"),
-        (errors.Forbidden("catalog:write"), 400, 200040300020, "Access Denied"),
+        (errors.Forbidden("image:read"), 400, 200040300010, "Access Denied"),
+        (errors.Forbidden("image:write"), 400, 200040300020, "Access Denied"),
         (errors.LimitReached("uploads", 3), 503, "QUERY_LIMIT_EXCEEDED", "Too many requests"),
         (errors.StoreFull(), 400, 0, "Disk space limit exceeded"),
         (errors.Unavailable("database"), 503, "INTERNAL_SERVER_ERROR", "Internal server error"),
@@ -123,7 +123,7 @@ def test_a_setting_quotes_codes_of_digits_and_leaves_words() -> None:
     quoted = BitrixSettings(error_codes="string")
 
     assert body(to_wire(errors.StoreFull(), quoted), quoted)["error"] == "0"
-    assert body(to_wire(errors.Forbidden("catalog:write"), quoted), quoted)["error"] == "200040300020"
+    assert body(to_wire(errors.Forbidden("image:write"), quoted), quoted)["error"] == "200040300020"
     assert body(INTERNAL, quoted)["error"] == "INTERNAL_SERVER_ERROR"
 
 

@@ -8,8 +8,9 @@ import msgspec
 from packshot.domain.access import Principal
 from packshot.domain.errors import Unauthenticated
 from packshot.protocols.bitrix import wire
+from packshot.protocols.bitrix.call import Method
 from packshot.protocols.bitrix.errors import UnknownMethod
-from packshot.protocols.bitrix.methods import METHODS, Method
+from packshot.protocols.bitrix.methods import METHODS
 from packshot.services import access
 from packshot.services.core import Core
 

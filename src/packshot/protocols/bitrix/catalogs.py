@@ -4,8 +4,8 @@ from typing import Any
 
 from packshot.domain.catalogs import Catalog
 from packshot.protocols.bitrix import wire
-from packshot.protocols.bitrix.call import Call
-from packshot.protocols.bitrix.wire import Answer, Field
+from packshot.protocols.bitrix.call import Answer, Call
+from packshot.protocols.bitrix.wire import Field
 from packshot.services import catalogs
 
 _FILTERS = {

@@ -77,7 +77,13 @@ _CREDENTIALS: dict[str, WireError] = {
     "forged": WireError(403, "INVALID_CREDENTIALS", "Invalid request credentials"),
 }
 _SEEN_ON_PORTALS = WireError(401, "INVALID_CREDENTIALS", "Invalid request credentials")
-_RIGHTS = {"catalog:read": "200040300010", "catalog:write": "200040300020"}
+_RIGHTS: dict[str, str] = {
+    "catalog:read": "200040300030",
+    "product:read": "200040300010",
+    "product:write": "200040300040",
+    "image:read": "200040300010",
+    "image:write": "200040300020",
+}
 
 
 def to_wire(error: Exception, settings: BitrixSettings) -> WireError:
@@ -103,6 +109,12 @@ def _invalid(error: InvalidRequest) -> WireError:
 def _forbidden(error: Forbidden) -> WireError:
     if error.scope in _RIGHTS:
         return WireError(400, _RIGHTS[error.scope], "Access Denied")
+    if error.scope == "application":
+        return WireError(
+            403,
+            "WRONG_AUTH_TYPE",
+            "Current authorization type is denied for this method Application context required",
+        )
     return WireError(
         403, "insufficient_scope", "The request requires higher privileges than provided by the webhook token"
     )

@@ -10,8 +10,8 @@ from packshot.domain.errors import InvalidRequest
 from packshot.domain.images import ImageRole, ProductImage
 from packshot.domain.paging import Value
 from packshot.protocols.bitrix import uploads, wire
-from packshot.protocols.bitrix.call import Call
-from packshot.protocols.bitrix.wire import Answer, Field
+from packshot.protocols.bitrix.call import Answer, Call
+from packshot.protocols.bitrix.wire import Field
 from packshot.services import downloads, images
 
 TYPES: dict[ImageRole, str] = {"detail": "DETAIL_PICTURE", "preview": "PREVIEW_PICTURE", "more": "MORE_PHOTO"}

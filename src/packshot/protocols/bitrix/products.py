@@ -11,8 +11,8 @@ from packshot.domain.images import ProductImage
 from packshot.domain.paging import Value
 from packshot.domain.products import FIELDS, Fields, Kind
 from packshot.protocols.bitrix import wire
-from packshot.protocols.bitrix.call import Call
-from packshot.protocols.bitrix.wire import Answer, Field
+from packshot.protocols.bitrix.call import Answer, Call
+from packshot.protocols.bitrix.wire import Field
 from packshot.services import products
 from packshot.services.products import Product
 

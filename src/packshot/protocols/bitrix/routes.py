@@ -17,13 +17,13 @@ from urllib.parse import parse_qs
 import msgspec
 import structlog
 
-from packshot.domain.access import require_scope
 from packshot.domain.errors import NotFound, Unavailable
 from packshot.domain.originals import Original
-from packshot.protocols.bitrix import auth, wire
-from packshot.protocols.bitrix.call import Call
+from packshot.protocols.bitrix import auth
+from packshot.protocols.bitrix.call import Answer, Call, File
 from packshot.protocols.bitrix.errors import INTERNAL, BitrixSettings, WireError, WrongVerb, body, to_wire
-from packshot.protocols.bitrix.wire import Answer
+from packshot.protocols.bitrix.methods import METHODS
+from packshot.protocols.bitrix.perform import perform, taken
 from packshot.protocols.body import BodyLimits, InFlight, merge, parse, parse_form, reading
 from packshot.services import downloads
 from packshot.services.core import Core
@@ -34,7 +34,6 @@ Headers = dict[bytes, bytes]
 Content = bytes | bytearray
 SendOriginal = Callable[[Scope, Send, Original], Awaitable[None]]
 
-OPERATING_WINDOW_S = 600
 INLINE_BYTES = 256 * 1024
 """Larger bodies are decoded on a thread, so that they do not hold up everybody else."""
 
@@ -69,9 +68,12 @@ class Bitrix:
         except Exception as error:  # noqa: BLE001 - the last line before the client: never a traceback, never HTML
             await _send_error(scope, send, self._error(error), self.settings)
             return
-        await _send_json(send, 200, _encoder.encode(_envelope(answer, started, self.zone)))
+        if isinstance(answer, File):
+            await self.send_original(scope, send, answer.original)
+        else:
+            await _send_json(send, 200, _encoder.encode(_envelope(answer, taken(*started, self.zone))))
 
-    async def _run(self, scope: Scope, receive: Any) -> tuple[Answer, tuple[float, float]]:
+    async def _run(self, scope: Scope, receive: Any) -> tuple[Answer | File, tuple[float, float]]:
         started = time.time()
         if scope["method"] not in {"GET", "POST"}:
             raise WrongVerb("GET", "POST")
@@ -82,11 +84,12 @@ class Bitrix:
         async with reading(receive, scope["headers"], self.limits, self.in_flight) as content:
             params = await self._params(scope["query_string"], headers, content)
             caller = caller or auth.by_token(params)
-            require_scope(caller, called.method.scope)
-            call = Call(self.core, caller, params, self.base_url(scope, headers), self.zone)
+            source = scope["client"][0] if scope["client"] else ""
+            base_url = self.base_url(scope, headers)
+            call = Call(self.core, caller, params, base_url, self.zone, self.settings, source, METHODS)
             running = time.time()
             del content, params
-            return await called.method.run(call), (started, running)
+            return await perform(call, called.method), (started, running)
 
     async def _params(self, query: bytes, headers: Headers, content: Content) -> dict[str, Any]:
         if len(content) <= INLINE_BYTES:
@@ -123,31 +126,14 @@ def _params(query: bytes, headers: Headers, content: Content) -> dict[str, Any]:
     return merge(parse_form(query), params) if query else params
 
 
-def _envelope(answer: Answer, started: tuple[float, float], zone: tzinfo) -> dict[str, Any]:
+def _envelope(answer: Answer, times: dict[str, Any]) -> dict[str, Any]:
     envelope: dict[str, Any] = {"result": answer.result}
     if answer.next is not None:
         envelope["next"] = answer.next
     if answer.total is not None:
         envelope["total"] = answer.total
-    envelope["time"] = _time(started, zone)
+    envelope["time"] = times
     return envelope
-
-
-def _time(started: tuple[float, float], zone: tzinfo) -> dict[str, Any]:
-    """All eight fields, since clients read them unchecked. Source: page "Data types", section time."""
-    start, running = started
-    finish = time.time()
-    date_start = wire.write_moment(int(start) * 1_000_000, zone)
-    return {
-        "start": start,
-        "finish": finish,
-        "duration": finish - start,
-        "processing": finish - running,
-        "date_start": date_start,
-        "date_finish": date_start if int(finish) == int(start) else wire.write_moment(int(finish) * 1_000_000, zone),
-        "operating_reset_at": int(start) + OPERATING_WINDOW_S,
-        "operating": 0,
-    }
 
 
 async def _send_error(scope: Scope, send: Send, error: WireError, settings: BitrixSettings) -> None:

@@ -13,6 +13,7 @@ import msgspec
 
 from packshot.domain.errors import InvalidRequest, InvalidValue
 from packshot.domain.paging import Condition, Operator, Ordering, Page, Query, Value
+from packshot.protocols.bitrix.call import Answer
 from packshot.protocols.bitrix.errors import MISSING, WRONG_TYPE, WrongParameter
 
 Params = Mapping[str, Any]
@@ -46,14 +47,6 @@ class Field(msgspec.Struct, frozen=True):
 
     name: str
     read: Callable[[Any], Value]
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """What a method gives back: `result`, and for lists the total and the offset of the next page."""
-
-    result: Any
-    total: int | None = None
-    next: int | None = None
 
 
 # Parameters
@@ -100,8 +93,11 @@ def required(values: Params, names: tuple[str, ...]) -> None:
 
 
 def field_key(name: str) -> str:
-    """The form in which field names are compared: `iblockId`, `iblockid` and `IBLOCK_ID` are one."""
-    return name.replace("_", "").lower()
+    """The form in which field names are compared: `iblockId`, `iblockid` and `IBLOCK_ID` are one.
+
+    An underscore in front counts: clients add parameters of their own, like `__order`, beside those of ours.
+    """
+    return name[:1] + name[1:].replace("_", "").lower() if name.startswith("_") else name.replace("_", "").lower()
 
 
 def selection(params: Params, known: Mapping[str, str]) -> list[str]:

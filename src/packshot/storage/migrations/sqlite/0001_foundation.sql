@@ -10,7 +10,7 @@ CREATE TABLE account (
 CREATE TABLE member (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     account_id INTEGER NOT NULL REFERENCES account ON DELETE CASCADE,
-    role TEXT NOT NULL CHECK (role IN ('administrator', 'editor', 'viewer')),
+    role TEXT NOT NULL CHECK (role IN ('administrator', 'editor', 'viewer', 'none')),
     created_at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX member_of_account ON member (account_id);
