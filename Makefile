@@ -4,18 +4,19 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+NODE := tests/clients/node
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 ARGS ?=
 
-.PHONY: serve test test-long check format setup dev packages bench lock clean
+.PHONY: serve test test-long check format setup dev packages node bench lock clean
 
 serve: setup
 	@$(BIN)/packshot serve $(ARGS)
 
-test: check
+test: check node
 	$(BIN)/pytest --numprocesses=auto $(ARGS)
 
-test-long: dev packages
+test-long: dev packages node
 	$(BIN)/pytest -m long --timeout=3600 -s $(ARGS)
 
 # Everything that looks at the code without running it.
@@ -24,7 +25,7 @@ check: dev packages
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/codespell src tests docs benchmarks README.md CONTRIBUTING.md CHANGELOG.md
+	$(BIN)/codespell --skip="*/node_modules/*,*/package-lock.json" src tests docs benchmarks README.md CONTRIBUTING.md CHANGELOG.md
 
 format: dev
 	$(BIN)/ruff format
@@ -50,6 +51,14 @@ $(VENV)/.dev-is-installed: $(VENV)/.run-is-installed requirements/dev.txt
 packages:
 	@sh tests/debian-packages.sh
 
+node: $(NODE)/node_modules/.installed
+
+# The vendor's JavaScript SDK, for the tests that drive it; without npm those are left out.
+$(NODE)/node_modules/.installed: $(NODE)/package-lock.json | packages
+	@! command -v npm >/dev/null || { \
+	  echo "Adding the JavaScript SDK that tests drive ..."; \
+	  cd $(NODE) && npm ci --omit=dev --ignore-scripts --no-audit --no-fund --silent && touch node_modules/.installed; }
+
 bench: setup
 	@$(PIP) --require-hashes -r requirements/bench.txt
 	@$(BIN)/python -m benchmarks $(ARGS)
@@ -59,4 +68,4 @@ lock: dev
 	sh requirements/lock.sh $(BIN)/uv
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage
+	rm -rf $(VENV) $(NODE)/node_modules .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage
