@@ -1,5 +1,7 @@
 """From a request's address and parameters to the method it names and the caller behind it."""
 
+import re
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +18,8 @@ from packshot.services.core import Core
 
 _MAX_USER_DIGITS = 18
 _MAX_PATH_CHARACTERS = 1_000
+_TOKEN = re.compile(r"[!-~]{1,200}")
+"""What may be a token at all; anything else is not looked up."""
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -30,7 +34,7 @@ class Address(msgspec.Struct, frozen=True):
 def address(path: str) -> Address:
     """Read `/rest/{user}/{code}/{method}` or `/rest/{method}`.
 
-    Slashes may be doubled or trail, `.json` may follow the method. Source: page "How to call REST".
+    Slashes may be doubled or trail, `.json` or `.xml` may follow the method. Source: page "How to call REST".
 
     Raises:
         UnknownMethod: no such method, or a path of another form.
@@ -60,17 +64,30 @@ async def by_path(core: Core, called: Address) -> Principal | None:
     return await access.by_webhook(core, called.user_id, called.code)
 
 
-def by_token(params: dict[str, Any]) -> Principal:
-    """Whom the parameter `auth` speaks for. No token has been issued by this version, so none is known.
+async def by_token(core: Core, params: dict[str, Any], headers: Mapping[bytes, bytes]) -> Principal:
+    """Whom the access token in the parameter `auth` speaks for, or else the one in `Authorization: Bearer`.
+
+    The header is ours: the pages know the parameter only. Source: page "Authorization".
 
     Raises:
-        Unauthenticated: always, as absent or as unknown.
+        Unauthenticated: there is no token, or nobody is let in with it.
+        AccountStopped: nobody may call the account.
     """
-    raise Unauthenticated("unknown_token" if wire.param(params, "auth") else "absent")
+    token = wire.param(params, "auth") or _bearer(headers.get(b"authorization", b""))
+    if not token:
+        raise Unauthenticated("absent")
+    if not isinstance(token, str) or not _TOKEN.fullmatch(token):
+        raise Unauthenticated("unknown_token")
+    return await access.by_token(core, token)
+
+
+def _bearer(header: bytes) -> str:
+    scheme, _, token = header.decode("latin-1").strip().partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def _method(name: str) -> Method:
-    method = METHODS.get(name.lower().removesuffix(".json"))
+    method = METHODS.get(name.lower().removesuffix(".json").removesuffix(".xml"))
     if method is None:
         raise UnknownMethod
     return method

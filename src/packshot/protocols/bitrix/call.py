@@ -9,15 +9,20 @@ import msgspec
 from packshot.domain.access import Principal, Right
 from packshot.domain.originals import Original
 from packshot.protocols.bitrix.errors import BitrixSettings
+from packshot.protocols.bitrix.limits import Limiter, Operated
 from packshot.services.core import Core
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What a method gives back: `result`, and for lists the total and the offset of the next page."""
+    """What a method gives back: `result`, and for lists the total and the offset of the next page.
+
+    `operated` is added where limits are on.
+    """
 
     result: Any
     total: int | None = None
     next: int | None = None
+    operated: Operated | None = None
 
 
 class File(msgspec.Struct, frozen=True):
@@ -40,6 +45,7 @@ class Call(msgspec.Struct, frozen=True):
     settings: BitrixSettings
     source: str
     methods: "Mapping[str, Method]"
+    limiter: Limiter | None = None
 
 
 class Method(msgspec.Struct, frozen=True):
@@ -47,7 +53,7 @@ class Method(msgspec.Struct, frozen=True):
 
     `scope` is the scope of the credential, the empty one is everybody's; `right` that of the user, which the
     service behind the function checks. `application`: only for access tokens of an application. `in_batch`:
-    may stand in a batch.
+    may stand in a batch. Any scope of `also` does as well as `scope`.
     """
 
     name: str
@@ -56,3 +62,8 @@ class Method(msgspec.Struct, frozen=True):
     right: Right | None = None
     application: bool = False
     in_batch: bool = True
+    also: frozenset[str] = frozenset()
+
+    def is_open_to(self, scopes: frozenset[str]) -> bool:
+        """Whether a credential with these scopes may call it."""
+        return not self.scope or self.scope in scopes or not self.also.isdisjoint(scopes)

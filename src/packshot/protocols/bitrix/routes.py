@@ -1,7 +1,7 @@
 """The door: everything under `/rest/`, as one plain ASGI application.
 
-A call is read, merged, authenticated, run and answered here, always as JSON and never with a redirect:
-clients take either for a moved portal.
+A call is read, merged, authenticated, run and answered here, as JSON or where its address says so as XML, and
+never with a page or a redirect: clients take either for a moved portal.
 """
 
 import asyncio
@@ -15,15 +15,15 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
-import structlog
 
-from packshot.domain.errors import NotFound, Unavailable
+from packshot.domain.errors import NotFound
 from packshot.domain.originals import Original
-from packshot.protocols.bitrix import auth
+from packshot.protocols.bitrix import as_xml, auth
 from packshot.protocols.bitrix.call import Answer, Call, File
-from packshot.protocols.bitrix.errors import INTERNAL, BitrixSettings, WireError, WrongVerb, body, to_wire
+from packshot.protocols.bitrix.errors import BitrixSettings, SystemRefusal, WireError, WrongVerb, body, trouble
+from packshot.protocols.bitrix.limits import Limiter, count_call
 from packshot.protocols.bitrix.methods import METHODS
-from packshot.protocols.bitrix.perform import perform, taken
+from packshot.protocols.bitrix.perform import failure, perform, taken
 from packshot.protocols.body import BodyLimits, InFlight, merge, parse, parse_form, reading
 from packshot.services import downloads
 from packshot.services.core import Core
@@ -39,11 +39,17 @@ INLINE_BYTES = 256 * 1024
 
 _UNDECODED = frozenset({"filecontent"})
 _DOWNLOAD = re.compile(r"/rest/+download(\.json)?/*")
-_JSON = (b"content-type", b"application/json; charset=utf-8")
-_FIXED = [_JSON, (b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
+_V3 = re.compile(r"/rest/+api/")
+_V3_UNKNOWN = {
+    "error": {"code": "BITRIX_REST_V3_EXCEPTION_METHODNOTFOUNDEXCEPTION", "message": "The method was not found"}
+}
+"""The catalog is not part of REST 3.0; its clients understand errors of their own form only."""
+
+_FIXED = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
+_JSON = [(b"content-type", b"application/json; charset=utf-8"), *_FIXED]
+_XML = [(b"content-type", b"text/xml; charset=utf-8"), *_FIXED]
 
 _encoder = msgspec.json.Encoder()
-_log = structlog.get_logger("packshot.bitrix")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,7 @@ class Bitrix:
     send_original: SendOriginal
     limits: BodyLimits
     in_flight: InFlight
+    limiter: Limiter | None
 
     async def __call__(self, scope: Scope, receive: Any, send: Send) -> None:
         """Answer one request below `/rest/`."""
@@ -64,14 +71,17 @@ class Bitrix:
             if _DOWNLOAD.fullmatch(scope["path"]):
                 await self._download(scope, send)
                 return
+            if _V3.match(scope["path"]):
+                await _send(scope, send, 404, _V3_UNKNOWN)
+                return
             answer, started = await self._run(scope, receive)
         except Exception as error:  # noqa: BLE001 - the last line before the client: never a traceback, never HTML
-            await _send_error(scope, send, self._error(error), self.settings)
+            await _send_error(scope, send, failure(error, self.settings), self.settings)
             return
         if isinstance(answer, File):
             await self.send_original(scope, send, answer.original)
         else:
-            await _send_json(send, 200, _encoder.encode(_envelope(answer, taken(*started, self.zone))))
+            await _send(scope, send, 200, _envelope(answer, taken(*started, self.zone, answer.operated)))
 
     async def _run(self, scope: Scope, receive: Any) -> tuple[Answer | File, tuple[float, float]]:
         started = time.time()
@@ -79,14 +89,18 @@ class Bitrix:
             raise WrongVerb("GET", "POST")
         called = auth.address(scope["path"])
         scope["packshot.route"] = called.method.name
+        if self.settings.require_https and called.user_id is not None and scope["scheme"] != "https":
+            raise SystemRefusal("INVALID_REQUEST")  # a token is short-lived, a webhook's code is not
         caller = await auth.by_path(self.core, called)
         headers = dict(scope["headers"])
         async with reading(receive, scope["headers"], self.limits, self.in_flight) as content:
             params = await self._params(scope["query_string"], headers, content)
-            caller = caller or auth.by_token(params)
+            caller = caller or await auth.by_token(self.core, params, headers)
             source = scope["client"][0] if scope["client"] else ""
             base_url = self.base_url(scope, headers)
-            call = Call(self.core, caller, params, base_url, self.zone, self.settings, source, METHODS)
+            if self.limiter is not None:
+                count_call(self.limiter, caller.account_id, source)
+            call = Call(self.core, caller, params, base_url, self.zone, self.settings, source, METHODS, self.limiter)
             running = time.time()
             del content, params
             return await perform(call, called.method), (started, running)
@@ -109,13 +123,9 @@ class Bitrix:
             return
         await self.send_original(scope, send, original)
 
-    def _error(self, error: Exception) -> WireError:
-        answer = to_wire(error, self.settings)
-        if answer is INTERNAL:
-            _log.error("request failed", exc_info=error)
-        elif isinstance(error, Unavailable):
-            _log.warning("unavailable", why=str(error), cause=repr(error.__cause__))
-        return answer
+    async def fail(self, scope: Scope, send: Send, status: int) -> None:
+        """Answer as if there were trouble of that status (429, or 500 and above)."""
+        await _send_error(scope, send, trouble(status), self.settings)
 
 
 def _params(query: bytes, headers: Headers, content: Content) -> dict[str, Any]:
@@ -143,11 +153,16 @@ async def _send_error(scope: Scope, send: Send, error: WireError, settings: Bitr
         extra.append((b"allow", ", ".join(error.allowed).encode()))
     if error.status == 408:  # noqa: PLR2004 - the one whose sender is not worth waiting for
         extra.append((b"connection", b"close"))
-    await _send_json(send, error.status, _encoder.encode(body(error, settings)), extra)
+    await _send(scope, send, error.status, body(error, settings), extra)
 
 
-async def _send_json(send: Send, status: int, content: bytes, extra: Iterable[tuple[bytes, bytes]] = ()) -> None:
-    headers = [*_FIXED, (b"content-length", _length(len(content))), *extra]
+async def _send(
+    scope: Scope, send: Send, status: int, answer: dict[str, Any], extra: Iterable[tuple[bytes, bytes]] = ()
+) -> None:
+    wants_xml = scope["path"].rstrip("/")[-4:].lower() == ".xml"
+    encode, fixed = (as_xml.encode, _XML) if wants_xml else (_encoder.encode, _JSON)
+    content = encode(answer)
+    headers = [*fixed, (b"content-length", _length(len(content))), *extra]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": content})
 
