@@ -2,18 +2,25 @@
 
 import hashlib
 from base64 import b64encode
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
 from string import Template
-from typing import Any
+from typing import Any, NamedTuple
+
+import httpx
 
 import pictures
+from packshot import app
+from packshot.config import Settings
 from packshot.domain.access import Principal
 from packshot.domain.catalogs import MORE_PHOTO, Property
 from packshot.domain.images import ImageRole, NewImage, ProductImage
 from packshot.domain.products import Kind
-from packshot.services import images, products
+from packshot.services import images, products, setup
 from packshot.services.core import Core
-from packshot.services.images import Upload
+from packshot.services.originals import Upload
+from packshot.services.setup import Seed
 from packshot.storage import accounts, blob_rows, catalogs
 from packshot.storage import images as image_rows
 from packshot.storage.database import Tx
@@ -52,6 +59,29 @@ def fail_loudly(error: BaseException) -> None:
     raise AssertionError("the disk failed") from error
 
 
+class Shop(NamedTuple):
+    """A store with the account main in it, and a client at its door."""
+
+    core: Core
+    client: httpx.AsyncClient
+    clock: Clock
+    seed: Seed
+    admin: Principal
+
+
+@asynccontextmanager
+async def open_shop(folder: Path, settings: Settings) -> AsyncIterator[Shop]:
+    """A new store in *folder*, for tests that share one: the fixtures make one for each test."""
+    clock = Clock()
+    async with app.open_core(folder, settings, fail_loudly, clock) as core:
+        seed = await setup.create_account(core)
+        assert seed is not None
+        admin = Principal(seed.account_id, seed.user_id, "administrator", setup.SCOPES, seed.webhook_id)
+        asgi: Any = app.build(core, settings, lambda: True)[0]
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(asgi), base_url="http://shop.test") as client:
+            yield Shop(core, client, clock, seed, admin)
+
+
 async def make_product(core: Core, caller: Principal, name: str = "Shirt", catalog_id: int = 1) -> int:
     """The id of a new simple product."""
     product = await products.add(core, caller, Kind.SIMPLE, {"catalog_id": catalog_id, "name": name})
@@ -69,7 +99,7 @@ async def make_account(core: Core, name: str) -> tuple[Principal, int]:
     """The administrator of another account, and the id of its one catalog."""
 
     async def work(tx: Tx) -> tuple[Principal, int]:
-        account_id = await accounts.add_account(tx, name, core.now())
+        account_id = await accounts.add_account(tx, name, core.now(), name.encode().hex().ljust(32, "0"))
         user_id = await accounts.add_user(tx, account_id, "administrator", core.now())
         catalog_id = await catalogs.add_catalog(tx, account_id, name)
         await catalogs.add_property(tx, account_id, catalog_id, Property(MORE_PHOTO, "Pictures", "F", multiple=True))
@@ -89,6 +119,16 @@ def filled(value: Any, known: Mapping[str, Any]) -> Any:
             return known.get(value[1:], value)
         case _:
             return value
+
+
+def bracketed(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """Parameters the way PHP's http_build_query writes them."""
+    if isinstance(value, dict | list):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, item in items:
+            yield from bracketed(item, f"{name}[{key}]" if name else str(key))
+    else:
+        yield name, str(value)
 
 
 def file_content(data: bytes, name: str = "shirt.png") -> list[str]:

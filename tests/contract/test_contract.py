@@ -2,7 +2,8 @@
 
 A file holds one example: the page (`source`), the calls that bring about what the page takes for granted
 (`given`), the call and its answer. `$name` is an id made on the way, or anything of that kind in an answer;
-every other value is the page's own. `left_out` names what the page shows and this version does not do yet.
+every other value is the page's own. `left_out` names what the page shows and this version does not do yet, `note` says
+where a page contradicts itself or is changed.
 """
 
 import json
@@ -14,20 +15,30 @@ from typing import Any
 import httpx
 import pytest
 
-from build import TIME, filled, vendor_sample
+from build import TIME, bracketed, filled, vendor_sample
 from packshot.config import ServerSettings, Settings
+from packshot.domain.catalogs import Property, PropertyType, Section
 from packshot.services import access
 from packshot.services.core import Core
 from packshot.services.setup import Seed
 from packshot.storage import accounts, catalogs
+from packshot.storage.database import Tx
 
 EXAMPLES: dict[str, Any] = {
     path.stem: json.loads(path.read_text("utf-8")) for path in sorted((Path(__file__).parent / "bitrix").glob("*.json"))
 }
 DOCUMENTED = {
     *(f"catalog.productImage.{verb}" for verb in ("add", "get", "list", "delete", "getFields")),
-    *(f"catalog.product.{verb}" for verb in ("add", "get", "list", "update", "delete")),
-    "catalog.catalog.list",
+    *(
+        f"catalog.product.{sort}{verb}"
+        for sort in ("", "sku.", "offer.", "service.")
+        for verb in ("add", "get", "list", "update", "delete", "download", "getFieldsByFilter")
+    ),
+    *(f"catalog.catalog.{verb}" for verb in ("list", "get", "isOffers", "getFields")),
+    *(f"catalog.section.{verb}" for verb in ("list", "get", "getFields")),
+    *(f"catalog.productProperty.{verb}" for verb in ("list", "get", "getFields")),
+    *("methods", "method.get", "scope", "app.info", "feature.get", "server.time"),
+    *("profile", "user.admin", "user.access", "access.name"),
 }
 ISO = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+03:00"
 FILE = r"/rest/catalog\.product\.download\?fields%5BfieldName%5D=\w+&fields%5BfileId%5D=\d+&fields%5BproductId%5D=\d+"
@@ -41,6 +52,7 @@ def is_text(pattern: str) -> Callable[[Any], bool]:
 PLACEHOLDERS: dict[str, Callable[[Any], bool]] = {
     "$id": lambda value: type(value) is int and value > 0,
     "$digits": is_text(r"[1-9]\d*"),
+    "$text": is_text(r".+"),
     "$moment": is_text(ISO),
     "$detailUrl": is_text(r"/upload/iblock/[0-9a-f]{3}/[0-9a-z]{32}/test\.jpeg"),
     "$downloadUrl": is_text(rf"http://shop\.test/rest/download\.json\?token={TOKEN}"),
@@ -55,17 +67,50 @@ def settings() -> Settings:
 
 
 @pytest.fixture
-async def known(core: Core, seed: Seed) -> dict[str, Any]:
+async def known(core: Core, seed: Seed, furnished: dict[str, int]) -> dict[str, Any]:
     """What examples may name: the two catalogs, of which that of the variations has a VAT rate, and a picture."""
     rate = "UPDATE catalog SET vat_id = 1 WHERE id = ?1 RETURNING link_property_id"
-    return {
+    return furnished | {
         "catalog": seed.catalog_id,
         "variations": seed.variations_id,
         "gallery": await catalogs.find_gallery_property(core.db, seed.account_id, seed.catalog_id),
+        "variationsGallery": await catalogs.find_gallery_property(core.db, seed.account_id, seed.variations_id),
         "link": await core.db.write(lambda tx: tx.insert(rate, seed.variations_id)),
         "user": seed.user_id,
         "picture": vendor_sample(),
     }
+
+
+@pytest.fixture
+async def furnished(core: Core, seed: Seed) -> dict[str, int]:
+    """The sections and properties of the pages, most of them in a third catalog that holds nothing else."""
+    account_id, now = seed.account_id, core.now()
+
+    async def work(tx: Tx) -> dict[str, int]:
+        shop = await catalogs.add_catalog(tx, account_id, "Shop")
+
+        async def add_section(catalog_id: int, name: str, sort: int, **more: Any) -> int:
+            new = Section(catalog_id, name, sort=sort, **more)
+            return await catalogs.add_section(tx, account_id, new, now)
+
+        async def add_property(code: str, name: str, kind: PropertyType, **more: Any) -> int:
+            new = Property(code, name, kind, multiple=False, **more)
+            return await catalogs.add_property(tx, account_id, shop, new, now)
+
+        children = await add_section(seed.catalog_id, "Children", 500)
+        toys = {"code": "toys", "xml_id": "myXmlId", "description": "Products for children - toys"}
+        return {
+            "shop": shop,
+            "goods": await add_section(shop, "Products", 500),
+            "services": await add_section(shop, "Services", 500),
+            "shoes": await add_section(shop, "Shoes", 50),
+            "children": children,
+            "toys": await add_section(seed.catalog_id, "Children's Toys", 100, parent_id=children, **toys),
+            "brand": await add_property("BRAND", "Brand", "L"),
+            "category": await add_property("s12", "Category", "S", user_type="directory"),
+        }
+
+    return await core.db.write(work)
 
 
 @pytest.fixture
@@ -94,16 +139,6 @@ def differences(expected: Any, actual: Any, where: str = "answer") -> Iterator[s
             yield from differences(*pair, f"{where}.{number}")
     elif type(expected) is not type(actual) or expected != actual:
         yield f"{where}: {actual!r} instead of {expected!r}"
-
-
-def bracketed(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """Parameters the way PHP's http_build_query writes them."""
-    if isinstance(value, dict | list):
-        items = value.items() if isinstance(value, dict) else enumerate(value)
-        for key, item in items:
-            yield from bracketed(item, f"{name}[{key}]" if name else str(key))
-    else:
-        yield name, str(value)
 
 
 async def as_json(client: httpx.AsyncClient, hook: str, method: str, params: Any) -> httpx.Response:

@@ -3,6 +3,7 @@
 import asyncio
 import io
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -19,8 +20,9 @@ from packshot.domain.originals import Header, Original, check_header
 from packshot.domain.paging import Query
 from packshot.domain.products import FIELDS, Fields, Kind
 from packshot.imaging.probe import probe
-from packshot.services import demo, downloads, products, setup
+from packshot.services import catalogs, demo, downloads, products, setup
 from packshot.services.core import Core
+from packshot.services.samples import QUALITIES, SAMPLES, SECTIONS
 from packshot.services.setup import Seed
 
 
@@ -44,6 +46,8 @@ class Shop(msgspec.Struct):
     progress: list[tuple[int, int]]
     rows: dict[int, Fields]
     shown: dict[int, list[Shown]]
+    sections: dict[int, str]
+    said: dict[tuple[int, str], list[str | None]]
 
     def of_kind(self, kind: Kind) -> list[int]:
         return [product_id for product_id, row in self.rows.items() if row["kind"] == kind]
@@ -60,9 +64,20 @@ async def _visit(folder: Path) -> Shop:
         first_id = await demo.fill(core, seed, lambda done, total: progress.append((done, total)))
         caller = Principal(seed.account_id, seed.user_id, "viewer", setup.SCOPES, seed.webhook_id)
         page = await products.list_all(core, caller, tuple(Kind), FIELDS, Query(limit=100))
-        rows = {int(row["id"] or 0): row for row in page.rows}
+        rows = {int(row.fields["id"] or 0): row.fields for row in page.rows}
         shown = {product_id: await _look_at(core, caller, product_id) for product_id in rows}
-        return Shop(seed, first_id, progress, rows, shown)
+        sections = {one.id: one.name for one in (await catalogs.list_sections(core, caller, Query())).rows}
+        return Shop(seed, first_id, progress, rows, shown, sections, await _listen(core, caller, rows))
+
+
+async def _listen(core: Core, caller: Principal, product_ids: Iterable[int]) -> dict[tuple[int, str], list[str | None]]:
+    """What each product says, by the property's code."""
+    codes = {one.id: one.code for one in (await catalogs.list_properties(core, caller, Query())).rows}
+    said: dict[tuple[int, str], list[str | None]] = {}
+    for product_id in product_ids:
+        for value in (await products.get(core, caller, product_id, tuple(Kind))).values:
+            said.setdefault((product_id, codes[value.property_id]), []).append(value.text)
+    return said
 
 
 async def _look_at(core: Core, caller: Principal, product_id: int) -> list[Shown]:
@@ -106,6 +121,26 @@ def test_only_variations_have_a_parent(shop: Shop) -> None:
     with_parent = [product_id for product_id, row in shop.rows.items() if row["parent_id"] is not None]
 
     assert with_parent == shop.of_kind(Kind.VARIATION)
+
+
+def test_most_products_stand_in_one_of_three_sections(shop: Shop) -> None:
+    kept = Counter(shop.sections[int(row["section_id"])] for row in shop.rows.values() if row["section_id"])
+
+    assert kept == {"Kitchen": 4, "Living room": 6, "To wear and carry": 3}
+    assert shop.sections[int(shop.rows[1]["section_id"] or 0)] == "Kitchen"
+
+
+def test_products_say_what_they_are_made_of_and_how_to_care_for_them(shop: Shop) -> None:
+    assert shop.said[1, "MATERIAL"] == ["Stoneware"]
+    assert shop.said[1, "CARE"] == ["Dishwasher", "Microwave"]
+    assert len(shop.said) == 10
+
+
+def test_every_section_and_property_is_said_of_samples_that_are_there() -> None:
+    codes = {sample.code for sample in SAMPLES}
+
+    assert {code for samples in SECTIONS.values() for code in samples} <= codes
+    assert all(quality.values.keys() <= codes for quality in QUALITIES)
 
 
 def test_names_codes_and_articles_are_all_different(shop: Shop) -> None:
@@ -196,7 +231,7 @@ def test_progress_is_told_after_each_product(shop: Shop) -> None:
 
 async def test_a_store_that_has_one_of_the_products_is_not_filled(core: Core, seed: Seed, admin: Principal) -> None:
     product_id = await make_product(core, admin)
-    await products.update(core, admin, product_id, (Kind.SIMPLE,), {"code": demo.SAMPLES[0].code})
+    await products.update(core, admin, product_id, (Kind.SIMPLE,), {"code": SAMPLES[0].code})
 
     with pytest.raises(Conflict):
         await demo.fill(core, seed)

@@ -14,7 +14,7 @@ from packshot.domain.paging import Ordering, Query
 from packshot.domain.products import Kind
 from packshot.services import images, products
 from packshot.services.core import Core
-from packshot.services.images import INLINE_BYTES, Upload
+from packshot.services.originals import INLINE_BYTES, Upload
 
 SHIRT = pictures.png(3, 2)
 MUG = pictures.png(4, 4)

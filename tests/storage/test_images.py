@@ -81,7 +81,7 @@ async def test_another_accounts_image_is_not_there(core: Core, image: ProductIma
 
     assert await images.find_image(core.db, other.account_id, image.product_id, image.id) is None
     assert await images.find_original(core.db, other.account_id, image.id) is None
-    assert await images.of_product(core.db, other.account_id, image.product_id) == []
+    assert await images.of_products(core.db, other.account_id, [image.product_id]) == []
     assert (await images.list_images(core.db, other.account_id, image.product_id, Query())).rows == []
     assert not await core.db.write(lambda tx: images.remove_image(tx, other.account_id, image.product_id, image.id))
     await core.db.write(lambda tx: images.remove_role(tx, other.account_id, image.product_id, image.role))

@@ -5,19 +5,37 @@ import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import unquote
 
 import pytest
 
 import pictures
 from build import Clock, fail_loudly, make_image, make_product
 from hooked import Hooked
+from oauth_client import PASSWORD, make_application, make_user
 from packshot import app
 from packshot.config import Settings
 from packshot.domain.access import Principal
+from packshot.domain.catalogs import Property, Section
 from packshot.domain.paging import Condition, Ordering, Query
-from packshot.domain.products import FIELDS, Kind
-from packshot.services import access, images, products, setup, upkeep
+from packshot.domain.products import FIELDS, PARENTS, Kind
+from packshot.services import (
+    access,
+    accounts,
+    applications,
+    catalogs,
+    downloads,
+    images,
+    oauth,
+    products,
+    setup,
+    upkeep,
+    users,
+)
 from packshot.services.core import Core
+from packshot.services.oauth import Challenge
+from packshot.services.originals import Upload
+from packshot.services.product_parts import File, NewValues, Parts, Text
 from packshot.storage import credentials, database
 from packshot.storage import images as image_rows
 from packshot.storage.database import connect
@@ -80,7 +98,28 @@ async def look_up_original(core: Core, caller: Principal, _: int, image_id: int)
     assert await image_rows.find_original_at(core.db, "no such address") is None
 
 
+async def agree_and_refresh(core: Core, caller: Principal, _: int, image_id: int) -> None:
+    """What a login, a consent, its tokens and a call with them ask."""
+    made = await make_application(core, members=(await make_user(core), caller.user_id))
+    client = made.application.client_id, made.secret
+    user = await users.of_session(core, await users.log_in(core, "anna", PASSWORD))
+    assert user is not None
+    code = await oauth.authorize(core, await applications.get(core, client[0]), user, Challenge())
+    tokens = await oauth.exchange(core, client, code)
+    fresh = await oauth.refresh(core, client, tokens.refresh_token)
+    token = await access.by_token(core, fresh.access_token)
+    await downloads.open_link(core, unquote(downloads.signer(core, token)(image_id)))
+    await oauth.issue_tokens(core, made.application.id, user.id)
+    await accounts.set_quota(core, setup.ACCOUNT, 10**9)
+
+
 BY_CATALOG = Condition("catalog_id", "=", (1,))
+PROPERTY = Condition("property77", "=", ("x",))
+PARTS = Parts(
+    {"detail": Upload("a.png", len(SHIRT), lambda: SHIRT)},
+    {77: NewValues((Text("x"), File(Upload("b.png", len(SHIRT), lambda: SHIRT))), multiple=True)},
+    (),
+)
 USES: dict[str, Use] = {
     "image add": lambda core, caller, product_id, _: make_image(core, caller, product_id, pictures.png(9, 9)),
     "image add of known bytes": lambda core, caller, product_id, _: make_image(core, caller, product_id, SHIRT),
@@ -100,6 +139,35 @@ USES: dict[str, Use] = {
     "product list by cursor": lambda core, caller, *_: products.list_all(
         core, caller, SIMPLE, FIELDS, Query([BY_CATALOG, Condition("id", ">", (5,))], [Ordering("id")], counted=False)
     ),
+    "product list with its parts": lambda core, caller, *_: products.list_all(
+        core, caller, SIMPLE, FIELDS, Query([BY_CATALOG, PROPERTY]), ("images", "properties")
+    ),
+    "parent list": lambda core, caller, *_: products.list_all(
+        core, caller, PARENTS, FIELDS, Query([BY_CATALOG], limit=1)
+    ),
+    "product with parts": lambda core, caller, *_: products.add(
+        core, caller, Kind.SIMPLE, {"catalog_id": 1, "name": "x"}, PARTS
+    ),
+    "product with other parts": lambda core, caller, product_id, _: products.update(
+        core, caller, product_id, SIMPLE, {}, PARTS
+    ),
+    "file of a field": lambda core, caller, product_id, image_id: products.open_file(
+        core, caller, SIMPLE, (product_id, "MORE_PHOTO"), image_id
+    ),
+    "product list by name": lambda core, caller, *_: products.list_all(
+        core, caller, SIMPLE, FIELDS, Query([BY_CATALOG, Condition("name", "=", ("Shirt",))], limit=1)
+    ),
+    "catalog get": lambda core, caller, *_: catalogs.get(core, caller, 1),
+    "catalog list": lambda core, caller, *_: catalogs.list_all(core, caller, Query(limit=1)),
+    "section list": lambda core, caller, *_: catalogs.list_sections(core, caller, Query([BY_CATALOG], limit=1)),
+    "section added": lambda core, caller, *_: catalogs.add_section(core, caller.account_id, Section(1, "x", code="x")),
+    "property get": lambda core, caller, *_: catalogs.get_property(core, caller, 1),
+    "property list": lambda core, caller, *_: catalogs.list_properties(core, caller, Query([BY_CATALOG], limit=1)),
+    "property list of all catalogs": lambda core, caller, *_: catalogs.list_properties(core, caller, Query(limit=1)),
+    "property added": lambda core, caller, *_: catalogs.add_property(
+        core, caller.account_id, 1, Property("X", "x", "S", multiple=False)
+    ),
+    "oauth": agree_and_refresh,
     "a new webhook": lambda core, caller, *_: access.create_webhook(core, setup.ACCOUNT, caller.user_id, setup.SCOPES),
     "upkeep": lambda core, *_: upkeep.run_once(core),
 }  # fmt: skip
@@ -123,3 +191,73 @@ async def test_no_statement_walks_a_table(
 
     assert statements
     assert walks(tmp_path / "data" / "packshot.sqlite3", statements) == []
+
+
+COUNTS = (1_000, 100_000)
+LISTS = {
+    "by id": Query([BY_CATALOG, Condition("id", "=", tuple(range(500, 550)))]),
+    "by name": Query([BY_CATALOG, Condition("name", "=", ("Product 700",))]),
+    "by code": Query([BY_CATALOG, Condition("code", "=", ("product-700",))]),
+    "by cursor": Query([BY_CATALOG, Condition("id", ">", (900,))], [Ordering("id")], counted=False),
+    "uncounted": Query([BY_CATALOG], counted=False),
+}
+
+
+def multiply(path: Path, count: int) -> None:
+    """So many products like the first one, each with a name and a code of its own."""
+    connection = connect(path)
+    made = {
+        "id": "n",
+        "name": "'Product ' || n",
+        "name_folded": "'product ' || n",
+        "code": "'product-' || n",
+        "xml_id": "n",
+    }
+    columns = [row[1] for row in connection.execute("PRAGMA table_info(product)").fetchall()]
+    connection.execute(
+        f"WITH RECURSIVE number(n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM number WHERE n < {count})"
+        f" INSERT INTO product ({', '.join(columns)}) SELECT {', '.join(made.get(name, name) for name in columns)}"
+        " FROM product, number WHERE id = 1"
+    )
+    connection.close()
+
+
+def work_of(path: Path, statements: Statements) -> int:
+    """How many hundreds of steps the database's machine takes for these statements."""
+    steps = 0
+
+    def count() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    connection = connect(path)
+    connection.set_progress_handler(count, 100)
+    for sql, values in statements:
+        connection.execute(sql, values).fetchall()
+    connection.close()
+    return steps
+
+
+async def test_finding_products_takes_no_more_work_among_a_hundred_thousand_than_among_a_thousand(
+    watched: Core, statements: Statements, tmp_path: Path
+) -> None:
+    seed = await setup.create_account(watched)
+    assert seed is not None
+    caller = Principal(seed.account_id, seed.user_id, "administrator", setup.SCOPES, seed.webhook_id)
+    await make_product(watched, caller)
+    path = tmp_path / "data" / "packshot.sqlite3"
+    taken: dict[str, list[int]] = {name: [] for name in LISTS}
+
+    for count in COUNTS:
+        connection = connect(path)
+        connection.execute("DELETE FROM product WHERE id > 1")
+        connection.close()
+        multiply(path, count)
+        for name, query in LISTS.items():
+            statements.clear()
+            page = await products.list_all(watched, caller, SIMPLE, FIELDS, query)
+            taken[name].append(work_of(path, statements))
+            assert page.rows, name
+
+    assert all(many <= few + few // 4 + 2 for few, many in taken.values()), taken

@@ -31,7 +31,14 @@ async def names(core: Core, account_id: int, *conditions: Condition) -> list[str
 
 
 async def test_every_field_is_read_back_as_it_was_set(core: Core, admin: Principal) -> None:
-    values: Fields = {"integer": 1, "number": 2.5, "text": "text", "flag": 1, "moment": 1_800_000_000_000_000}
+    values: Fields = {
+        "integer": 1,
+        "number": 2.5,
+        "text": "text",
+        "flag": 1,
+        "mode": 2,
+        "moment": 1_800_000_000_000_000,
+    }
     wanted: Fields = {name: values[kind] for name, kind in FIELDS.items() if name not in {"id", "kind", "parent_id"}}
 
     product_id = await insert(core, admin.account_id, row("x") | wanted)

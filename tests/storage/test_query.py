@@ -23,9 +23,16 @@ LISTING = Listing(
     select="id",
     table="thing",
     scope="owner = ?1",
-    columns={"id": Column("id"), "name": Column("name", "name_folded"), "code": Column("code"), "size": Column("size"),
-             "weight": Column("weight")},
-)  # fmt: skip
+    columns={
+        "id": Column("id"),
+        "name": Column("name", "name_folded"),
+        "code": Column("code"),
+        "size": Column("size"),
+        "weight": Column("weight"),
+        "length": Column("(SELECT length(other.name) FROM thing other WHERE other.id = thing.id)"),
+        "tags": Column("tag.text", within="EXISTS (SELECT 1 FROM tag WHERE tag.thing_id = thing.id AND {})"),
+    },
+)
 MINE, THEIRS = 1, 2
 
 
@@ -39,8 +46,11 @@ class Memory:
             "CREATE TABLE thing (id INTEGER PRIMARY KEY, owner INTEGER NOT NULL, name TEXT, name_folded TEXT,"
             " code TEXT, size INTEGER, weight REAL) STRICT"
         )
+        self._connection.execute("CREATE TABLE tag (thing_id INTEGER NOT NULL, text TEXT NOT NULL) STRICT")
         for number, thing in enumerate(things, start=1):
             name = thing.get("name")
+            tags = [(number, tag) for tag in thing.get("tags", ())]
+            self._connection.executemany("INSERT INTO tag VALUES (?, ?)", tags)
             self._connection.execute(
                 "INSERT INTO thing VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (number, thing.get("owner", MINE), name, None if name is None else name.casefold(),
@@ -85,18 +95,24 @@ COMPARED: dict[str, Callable[[Any, Any], bool]] = {
 
 
 def holds(thing: Thing, condition: Condition) -> bool:
-    actual, (first, *_) = thing[condition.field], condition.values or (None,)
-    if condition.operator in COMPARED:
-        known = actual is not None and first is not None
-        return known and COMPARED[condition.operator](comparable(actual), comparable(first))
-    if condition.operator in {"=", "!="}:
-        return (actual in condition.values) == (condition.operator == "=")
-    return fits(actual, condition.operator.removeprefix("not "), str(first)) != condition.operator.startswith("not ")
+    """One value that passes is enough, and a row without values has None; "not" is for all the other rows."""
+    plain = {"!=": "="}.get(condition.operator, condition.operator.removeprefix("not "))
+    actual = thing[condition.field]
+    values = (actual or [None]) if isinstance(actual, list) else [actual]
+    return any(passes(value, plain, condition.values) for value in values) == (plain == condition.operator)
+
+
+def passes(actual: Value, operator: str, wanted: Sequence[Value]) -> bool:
+    if operator == "=":
+        return actual in wanted
+    if actual is None or wanted[0] is None:
+        return False
+    if operator in COMPARED:
+        return COMPARED[operator](comparable(actual), comparable(wanted[0]))
+    return fits(actual, operator, str(wanted[0]))
 
 
 def fits(actual: Value, operator: str, pattern: str) -> bool:
-    if actual is None:
-        return False
     text, pattern = str(actual).casefold(), pattern.casefold()
     if operator == "contains":
         return pattern in text
@@ -108,13 +124,18 @@ def sort_key(field: str, thing: Thing) -> tuple[bool, Any]:
     return thing[field] is not None, comparable(thing[field]) or (b"" if isinstance(thing[field], str) else 0)
 
 
+def whole(number: int, thing: Thing) -> Thing:
+    return thing | {"id": number, "length": None if thing["name"] is None else len(thing["name"])}
+
+
 def expected(things: Sequence[Thing], query: Query) -> tuple[list[int], int | None]:
     kept = [
-        {**thing, "id": number}
-        for number, thing in enumerate(things, start=1)
-        if thing["owner"] == MINE and all(holds({**thing, "id": number}, condition) for condition in query.conditions)
+        thing
+        for thing in (whole(number, thing) for number, thing in enumerate(things, start=1))
+        if thing["owner"] == MINE and all(holds(thing, condition) for condition in query.conditions)
     ]
-    for ordering in reversed([*query.orderings, Ordering("id")]):
+    sortable = [ordering for ordering in query.orderings if ordering.field != "tags"]
+    for ordering in reversed([*sortable, Ordering("id")]):
         kept.sort(key=partial(sort_key, ordering.field), reverse=ordering.descending)
     ids = [thing["id"] for thing in kept]
     return ids[query.offset : query.offset + query.limit], len(ids) if query.counted else None
@@ -127,11 +148,13 @@ SIZES = st.integers(-3, 3) | st.sampled_from([2**63 - 1, -(2**63)])
 WEIGHTS = st.sampled_from([-1.5, 0.0, 0.1, 0.2, 0.1 + 0.2, 0.3, 1e300])
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "id": st.integers(0, 9), "name": LETTERS, "code": PLAIN, "size": SIZES, "weight": WEIGHTS,
+    "length": st.integers(0, 4), "tags": PLAIN,
 }  # fmt: skip
 THINGS = st.lists(
     st.fixed_dictionaries(
         {"owner": st.sampled_from([MINE, MINE, MINE, THEIRS])}
-        | {field: st.none() | values for field, values in VALUES.items() if field != "id"}
+        | {field: st.none() | VALUES[field] for field in ("name", "code", "size", "weight")}
+        | {"tags": st.lists(PLAIN, max_size=3)}
     ),
     max_size=8,
 )
@@ -214,6 +237,45 @@ COLOURS: list[Thing] = [
 )
 async def test_operators_on_text(operator: Operator, values: tuple[Value, ...], wanted: list[int]) -> None:
     assert await matching(COLOURS, Condition("name", operator, values)) == wanted
+
+
+TAGGED: list[Thing] = [
+    {"tags": ["red", "large"]},
+    {"tags": ["Red", "small"]},
+    {"tags": ["blue"]},
+    {"tags": []},
+]
+
+
+@pytest.mark.parametrize(
+    ("operator", "values", "wanted"),
+    [
+        ("=", ("red",), [1]),
+        ("=", ("red", "blue"), [1, 3]),
+        ("=", (None,), [4]),
+        ("=", ("blue", None), [3, 4]),
+        ("!=", ("red",), [2, 3, 4]),
+        ("!=", ("red", "blue"), [2, 4]),
+        ("!=", (None,), [1, 2, 3]),
+        ("!=", ("red", None), [2, 3]),
+        ("=", (), []),
+        ("!=", (), [1, 2, 3, 4]),
+        ("contains", ("RE",), [1, 2]),
+        ("not contains", ("re",), [3, 4]),
+        ("like", ("%l",), [2]),
+        ("not like", ("%l%",), [4]),
+        (">", ("m",), [1, 2]),
+        ("<", ("c",), [2, 3]),
+    ],
+)
+async def test_one_of_many_values_is_enough_and_not_means_none_of_them(
+    operator: Operator, values: tuple[Value, ...], wanted: list[int]
+) -> None:
+    assert await matching(TAGGED, Condition("tags", operator, values)) == wanted
+
+
+async def test_many_values_sort_nothing() -> None:
+    assert await found(TAGGED, Query(orderings=[Ordering("tags", descending=True)])) == ([1, 2, 3, 4], 4)
 
 
 @pytest.mark.parametrize("field", ["name", "code"])

@@ -36,8 +36,9 @@ def works(tree: ast.AST) -> Iterator[tuple[ast.Call, Function | ast.expr | None]
 
 
 def is_work(node: ast.expr) -> bool:
-    """A lambda over the transaction, or `partial(module.function, ...)` of a function that is looked at itself."""
-    return isinstance(node, ast.Lambda) or (isinstance(node, ast.Call) and ast.unparse(node.func) == "partial")
+    """A lambda over the transaction, or `module.function` or a partial of one, which is looked at itself."""
+    is_partial = isinstance(node, ast.Call) and ast.unparse(node.func) == "partial"
+    return isinstance(node, ast.Lambda | ast.Attribute) or is_partial
 
 
 def functions(tree: ast.AST) -> Iterator[Function]:

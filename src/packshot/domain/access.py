@@ -4,14 +4,19 @@ from typing import Literal
 
 import msgspec
 
-from packshot.domain.errors import Forbidden
+from packshot.domain.errors import AccountStopped, Forbidden, Unauthenticated
 
 Role = Literal["administrator", "editor", "viewer", "none"]
 """What a user may do: everything, change products and images, look at them, or nothing with the catalog."""
 
-Right = Literal["catalog:read", "product:read", "product:write", "image:read", "image:write"]
-"""What a method asks of the user behind its caller: to look at catalogs with their sections and properties, or
-to look at or change products or their images."""
+AccountState = Literal["normal", "blocked", "no_plan", "closed"]
+"""Whether an account may be called: yes; not for now; not without a plan; never again."""
+
+Right = Literal[
+    "catalog:read", "section:read", "property:read", "product:read", "product:write", "image:read", "image:write"
+]
+"""What a method asks of the user behind its caller: to look at catalogs, sections or properties, or to look at or
+change products or their images."""
 
 
 class Principal(msgspec.Struct, frozen=True):
@@ -31,10 +36,27 @@ class Principal(msgspec.Struct, frozen=True):
     expires_at: int | None = None
 
 
-def require_scope(caller: Principal, scope: str) -> None:
-    """Refuse a credential that was not given *scope*; the empty scope is everybody's. Raises: Forbidden."""
-    if scope and scope not in caller.scopes:
-        raise Forbidden(scope)
+class Credential(msgspec.Struct, frozen=True):
+    """A credential that is good in itself: whom it speaks for, and what stands against that.
+
+    `disabled`: the user was shut out. `excluded`: they are not among the users of the application.
+    """
+
+    principal: Principal
+    state: AccountState
+    disabled: bool
+    excluded: bool = False
+
+
+def admit(credential: Credential) -> Principal:
+    """Whom the credential speaks for, if nothing stands against it. Raises: AccountStopped, Unauthenticated."""
+    if credential.state != "normal":
+        raise AccountStopped(credential.state)
+    if credential.disabled:
+        raise Unauthenticated("disabled")
+    if credential.excluded:
+        raise Unauthenticated("excluded")
+    return credential.principal
 
 
 def require_right(caller: Principal, right: Right) -> None:

@@ -8,6 +8,7 @@
       RequestTooLarge(limit_bytes)     the body is larger than any request may be
       RequestTooSlow()                 the body arrives slower than anybody should send it
       Unauthenticated(why)             we do not know who is calling
+      AccountStopped(state)            we know, and nobody may call this account
       Forbidden(scope)                 we know, and they may not
       NotFound(kind, key)              it is not there, or not theirs
       Conflict(why)                    it cannot be done beside what is there
@@ -23,6 +24,10 @@ function, `to_wire`; anything outside this tree is a bug.
 """
 
 from typing import Literal
+
+CredentialFault = Literal[
+    "absent", "wrong", "unknown_token", "expired", "forged", "disabled", "excluded", "client", "grant"
+]
 
 
 class PackshotError(Exception):
@@ -75,24 +80,35 @@ class Unauthenticated(PackshotError):
     """No credential, or one that is not valid.
 
     `why`: `absent` (none was sent), `wrong` (an inbound webhook that does not exist, was revoked or has
-    expired), `unknown_token` (a token nobody issued), `expired` (a token or link whose time is over) or
-    `forged` (a link whose signature does not match).
+    expired), `unknown_token` (a token nobody issued), `expired` (a token or link whose time is over),
+    `forged` (a link whose signature does not match), `disabled` (that of a user who was shut out), `excluded`
+    (that of a user who may not use its application), `client` (an application's id and secret that do not
+    match) or `grant` (a code or refresh token that is not good, or no longer).
     """
 
-    def __init__(self, why: Literal["absent", "wrong", "unknown_token", "expired", "forged"]) -> None:
+    def __init__(self, why: CredentialFault) -> None:
         super().__init__(f"The credential is {why}".replace("_", " "))
         self.why = why
+
+
+class AccountStopped(PackshotError):
+    """The account takes no calls: it is `blocked`, has no plan (`no_plan`) or was `closed`."""
+
+    def __init__(self, state: str) -> None:
+        super().__init__(f"The account is {state}".replace("is no_plan", "has no plan"))
+        self.state = state
 
 
 class Forbidden(PackshotError):
     """The caller is known but lacks `scope`: that of a credential (`catalog`), or a right (`image:write`).
 
-    `application` means that only an application's access token may do this.
+    `application` means that only an application's access token may do this; `by_token` that the caller has one.
     """
 
-    def __init__(self, scope: str) -> None:
+    def __init__(self, scope: str, *, by_token: bool = False) -> None:
         super().__init__(f"This needs {scope}")
         self.scope = scope
+        self.by_token = by_token
 
 
 class NotFound(PackshotError):

@@ -33,13 +33,17 @@ class ProductImage(msgspec.Struct, frozen=True):
 
 
 class NewImage(msgspec.Struct, frozen=True):
-    """What is known of an image before it has an id."""
+    """What is known of an image before it has an id.
+
+    With a `property_id` it is a value of that property instead of a product image.
+    """
 
     product_id: int
     role: ImageRole
     name: str
     address: str
     created_at: int
+    property_id: int | None = None
 
 
 def file_name(text: str) -> str:

@@ -3,11 +3,14 @@
 from enum import IntEnum
 from typing import Literal
 
+import msgspec
+
 from packshot.domain.errors import InvalidValue
+from packshot.domain.images import ProductImage
 from packshot.domain.paging import Value
 
-FieldType = Literal["integer", "number", "text", "flag", "moment"]
-"""What a field holds. A flag is 0 or 1; a moment is in Unix microseconds."""
+FieldType = Literal["integer", "number", "text", "flag", "mode", "moment"]
+"""What a field holds. A flag is 0 or 1; a mode is a flag or 2, "as everywhere"; a moment is in Unix microseconds."""
 
 Fields = dict[str, Value]
 """Some fields of one product, by name."""
@@ -22,6 +25,16 @@ class Kind(IntEnum):
     LONE_VARIATION = 5
     EMPTY_PARENT = 6
     SERVICE = 7
+
+
+PARENTS = (Kind.PARENT, Kind.EMPTY_PARENT)
+"""A parent is empty until it has its first variation, and again after its last one."""
+
+VARIATIONS = (Kind.VARIATION, Kind.LONE_VARIATION)
+"""A variation is alone while it has no parent."""
+
+UNAVAILABLE = frozenset({Kind.EMPTY_PARENT, Kind.SERVICE})
+"""Kinds of which nothing can be in stock."""
 
 
 FIELDS: dict[str, FieldType] = {
@@ -57,8 +70,8 @@ FIELDS: dict[str, FieldType] = {
     "can_buy_zero": "flag",
     "quantity": "number",
     "quantity_reserved": "number",
-    "quantity_trace": "flag",
-    "subscribe": "flag",
+    "quantity_trace": "mode",
+    "subscribe": "mode",
     "purchasing_price": "number",
     "purchasing_currency": "text",
     "barcode_multi": "flag",
@@ -68,8 +81,11 @@ FIELDS: dict[str, FieldType] = {
     "without_order": "flag",
 }
 
-READ_ONLY = frozenset({"id", "kind", "parent_id", "available", "bundle", "changed_at"})
+READ_ONLY = frozenset({"id", "kind", "available", "bundle", "changed_at"})
 """Fields that the store sets itself; a caller's value for them is ignored."""
+
+_NOT_OF_VARIATIONS = READ_ONLY | {"section_id"}
+_OF_VARIATIONS_ALONE = READ_ONLY | {"parent_id"}
 
 NEVER_EMPTY = frozenset({"created_by", "modified_by", "created_at"})
 """Fields the store fills in where the caller says nothing; emptying them is ignored."""
@@ -88,18 +104,56 @@ DEFAULTS: Fields = {
     "can_buy_zero": 0,
     "quantity": 0,
     "quantity_reserved": 0,
-    "quantity_trace": 0,
-    "subscribe": 1,
+    "quantity_trace": 2,
+    "subscribe": 2,
     "barcode_multi": 0,
+    "recur_scheme_type": "D",
     "without_order": 0,
 }
 """What a new product has where its maker said nothing; every other field is empty."""
 
 MAX_TEXT_CHARACTERS = 65_535
 MAX_SHORT_CHARACTERS = 255
+MAX_VALUES = 500
+"""How many values the properties of one product may have, all together."""
 
 _TEXT_TYPES = frozenset({"text", "html"})
 _LONG = frozenset({"preview_text", "detail_text"})
+
+
+class Declared(msgspec.Struct, frozen=True):
+    """A property that a product's catalog declares.
+
+    `property_type` F means files. `links` marks the one by which a variation names its parent.
+    """
+
+    id: int
+    code: str
+    name: str
+    property_type: str
+    user_type: str | None
+    multiple: bool
+    links: bool
+
+
+class PropertyValue(msgspec.Struct, frozen=True):
+    """A value of a property, which its catalog need not declare: a text, or an image that is no product image.
+
+    `multiple`: it was given as one of a list.
+    """
+
+    id: int
+    product_id: int
+    property_id: int
+    multiple: bool
+    text: str | None
+    image: ProductImage | None
+
+
+def settable(kind: Kind, fields: Fields) -> Fields:
+    """Those of the fields that a caller sets on a product of that kind; variations stand in no section."""
+    ignored = _NOT_OF_VARIATIONS if kind in VARIATIONS else _OF_VARIATIONS_ALONE
+    return {name: value for name, value in fields.items() if name not in ignored}
 
 
 def check_fields(fields: Fields) -> None:

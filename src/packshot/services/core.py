@@ -1,5 +1,6 @@
 """The handles every use case needs, in one frozen value."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -8,8 +9,10 @@ import msgspec
 
 from packshot.domain.access import Principal
 from packshot.domain.originals import ImageLimits
+from packshot.services.outbound import Outbound
 from packshot.storage.blobs import BlobStore
 from packshot.storage.database import Database
+from packshot.storage.folder import Sealer
 
 DAY_S = 86_400
 
@@ -34,18 +37,37 @@ class UpkeepSettings(msgspec.Struct, frozen=True):
     grace_s: int = DAY_S
 
 
+class EventSettings(msgspec.Struct, frozen=True):
+    """What is told to those who listen.
+
+    `image_changes_product`: a new or deleted image is told as a change of its product, too. `max_waiting`: with more
+    events than this waiting for one receiver, no more are noted for it until half of them are through.
+    """
+
+    image_changes_product: bool = True
+    max_waiting: int = 10_000
+
+
 @dataclass(frozen=True, slots=True)
 class Core:
-    """What services work with. `clock` gives Unix seconds; `signing_keys` are by id, the highest one signs."""
+    """What services work with. `clock` gives Unix seconds; `signing_keys` are by id, the highest one signs.
+
+    `sealer` encrypts the secrets that have to be kept readable, under the key file beside the database.
+    `outbound` sends to addresses from outside. `event_counts` has what metrics show of events.
+    """
 
     db: Database
     blobs: BlobStore
     threads: ThreadPoolExecutor
     clock: Callable[[], float]
     signing_keys: Mapping[int, bytes]
+    sealer: Sealer
     limits: ImageLimits
     downloads: DownloadSettings
     upkeep: UpkeepSettings
+    events: EventSettings
+    outbound: Outbound
+    event_counts: Counter[str] = field(default_factory=Counter)
     principals: dict[tuple[int, str], tuple[float, Principal]] = field(default_factory=dict)
 
     def now(self) -> int:

@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from packshot.domain.access import Principal
+from packshot.domain.catalogs import Section
 from packshot.domain.images import ImageRole
-from packshot.domain.products import Fields, Kind
+from packshot.domain.products import Fields
 from packshot.imaging.sketch import Colour, Subject, View, draw
-from packshot.services import images, products
+from packshot.services import catalogs, images, products
 from packshot.services.core import Core
-from packshot.services.images import Upload
+from packshot.services.originals import Upload
+from packshot.services.product_parts import NewValues, Parts, Text
+from packshot.services.samples import QUALITIES, SAMPLES, SECTIONS, Sample
 from packshot.services.setup import SCOPES, Seed
 
 DETAIL_PX = 900
@@ -19,26 +22,6 @@ PREVIEW_PX = 400
 
 _AT_ONCE = 2
 """Drawings made side by side; each takes some 25 MB while it lasts."""
-
-
-class Sample(msgspec.Struct, frozen=True):
-    """A product to be made; `views` are its further pictures.
-
-    `first_name` is what its first picture is called, where a command of the documentation needs that name.
-    """
-
-    name: str
-    code: str
-    article: str
-    price: float
-    subject: Subject
-    colour: Colour
-    summary: str = ""
-    text: str = ""
-    views: tuple[View, ...] = ("close",)
-    kind: Kind = Kind.SIMPLE
-    variations: tuple["Sample", ...] = ()
-    first_name: str = ""
 
 
 class Drawing(msgspec.Struct, frozen=True):
@@ -58,228 +41,55 @@ class Picture(msgspec.Struct, frozen=True):
     drawing: Drawing
 
 
-def _colourway(parent: str, article: str, subject: Subject, price: float, colour: tuple[str, Colour]) -> Sample:
-    name, rgb = colour
-    return Sample(
-        name=f"{parent}, {name}",
-        code=f"{parent}-{name}".lower().replace(" ", "-"),
-        article=f"{article}-{name[:3].upper()}",
-        price=price,
-        subject=subject,
-        colour=rgb,
-        summary=f"In {name}.",
-        kind=Kind.VARIATION,
-    )
-
-
-SAMPLES: tuple[Sample, ...] = (
-    Sample(
-        "Harbour mug",
-        "harbour-mug",
-        "MUG-101",
-        6.40,
-        "mug",
-        (196, 92, 70),
-        "Stoneware, 350 ml, with a plain band for the thumb.",
-        "Thrown on the wheel and glazed twice, so no two are quite alike. Goes into the dishwasher and the microwave.",
-        ("pair", "close", "row"),
-        first_name="test.jpeg",
-    ),
-    Sample(
-        "Fog mug",
-        "fog-mug",
-        "MUG-102",
-        6.40,
-        "mug",
-        (96, 122, 140),
-        "The same mug in the grey of a morning at sea.",
-        "Stoneware, 350 ml. Goes into the dishwasher and the microwave.",
-        ("close",),
-    ),
-    Sample(
-        "Poster First Light",
-        "poster-first-light",
-        "PRT-201",
-        4.10,
-        "poster",
-        (70, 118, 120),
-        "Four hills and a sun, 50 by 70 cm.",
-        "Printed on uncoated paper of 200 g. The walnut frame is sold with it and opens from behind.",
-        ("close", "row"),
-    ),
-    Sample(
-        "Poster Last Light",
-        "poster-last-light",
-        "PRT-202",
-        4.10,
-        "poster",
-        (126, 84, 118),
-        "The same hills an hour after sunset, 50 by 70 cm.",
-        "Printed on uncoated paper of 200 g. The walnut frame is sold with it and opens from behind.",
-        ("close",),
-    ),
-    Sample(
-        "Skipper cap",
-        "skipper-cap",
-        "CAP-301",
-        7.90,
-        "cap",
-        (58, 92, 84),
-        "Six panels of washed cotton, one size.",
-        "The badge is stitched, the band at the back is adjustable, and the brim survives a pocket.",
-        ("pair", "close"),
-    ),
-    Sample(
-        "Logbook",
-        "logbook",
-        "NTB-401",
-        5.20,
-        "notebook",
-        (48, 72, 108),
-        "192 dotted pages that lie flat.",
-        "A5, thread-bound, 100 g paper, with a ribbon and a rubber band that does not give up.",
-        ("row", "close"),
-    ),
-    Sample(
-        "Candle Rosehip",
-        "candle-rosehip",
-        "CND-501",
-        4.80,
-        "candle",
-        (214, 150, 138),
-        "Rapeseed wax in a glass to keep, burns 45 hours.",
-        "Smells of rosehip and a little of smoke. When it has burnt down, the glass makes a good tumbler.",
-        ("pair", "close"),
-    ),
-    Sample(
-        "Vase Ochre",
-        "vase-ochre",
-        "VAS-601",
-        11.50,
-        "vase",
-        (176, 108, 72),
-        "A belly, a narrow neck and two white lines, 24 cm.",
-        "Made for dry grasses. Glazed inside, so it holds water as well.",
-        ("close", "row"),
-    ),
-    Sample(
-        "Deckchair cushion",
-        "deckchair-cushion",
-        "CSH-701",
-        8.70,
-        "cushion",
-        (208, 150, 62),
-        "Striped canvas, 45 by 45 cm.",
-        "The cover comes off for washing at 40 degrees. The filling is wool from two farms up the valley.",
-        ("pair",),
-    ),
-    Sample(
-        "Table lamp Wick",
-        "table-lamp-wick",
-        "LMP-801",
-        23.00,
-        "lamp",
-        (226, 196, 140),
-        "Linen shade, steel foot, 48 cm.",
-        "Takes any bulb with an E27 base of up to 40 W. The switch sits where the hand finds it in the dark.",
-        ("close",),
-    ),
-    Sample(
-        "Olive oil Terrace",
-        "olive-oil-terrace",
-        "OIL-901",
-        5.60,
-        "bottle",
-        (74, 126, 104),
-        "Cold-pressed, 500 ml.",
-        "From one grove and one week in November. Peppery when young, milder from spring on.",
-        ("close", "row"),
-    ),
-    Sample(
-        "Elderflower cordial",
-        "elderflower-cordial",
-        "CRD-902",
-        3.30,
-        "bottle",
-        (206, 168, 84),
-        "Elderflowers, lemon and sugar, 500 ml.",
-        "One part to seven parts of water. Keeps for two weeks in the fridge once it is open.",
-        ("pair",),
-    ),
-    Sample(
-        "T-shirt Sunrise",
-        "t-shirt-sunrise",
-        "TSH-110",
-        9.20,
-        "t-shirt",
-        (62, 106, 150),
-        "Heavy organic cotton with the sun on its chest.",
-        "Knitted, cut and printed within a day's drive. Cut straight; take your usual size.",
-        ("close",),
-        Kind.PARENT,
-        tuple(
-            _colourway("T-shirt Sunrise", "TSH-110", "t-shirt", 9.20, colour)
-            for colour in (("Sea", (62, 106, 150)), ("Brick", (184, 88, 72)), ("Moss", (104, 126, 92)))
-        ),
-    ),
-    Sample(
-        "Tote bag Sprig",
-        "tote-bag-sprig",
-        "TOT-120",
-        3.90,
-        "tote bag",
-        (222, 206, 176),
-        "Canvas, long handles, room for a week's vegetables.",
-        "38 by 42 cm, 300 g canvas. The sprig is printed with water-based ink and softens with every wash.",
-        ("close",),
-        Kind.PARENT,
-        tuple(
-            _colourway("Tote bag Sprig", "TOT-120", "tote bag", 3.90, colour)
-            for colour in (("Natural", (222, 206, 176)), ("Sage", (158, 180, 150)), ("Rose", (222, 168, 160)))
-        ),
-    ),
-    Sample(
-        "Gift wrapping",
-        "gift-wrapping",
-        "SRV-001",
-        1.50,
-        "gift box",
-        (186, 64, 78),
-        "A box, a ribbon, and a card in your words.",
-        "Added to any order of up to five things. Write the text for the card into the note of your order.",
-        ("row",),
-        Kind.SERVICE,
-    ),
-)
-"""What the shop sells. The first one becomes product 1, and the first of its `views` image 1."""
-
-
-async def fill(core: Core, seed: Seed, progress: Callable[[int, int], None] | None = None) -> int:
+async def fill(
+    core: Core,
+    seed: Seed,
+    progress: Callable[[int, int], None] | None = None,
+    drawn: dict[Drawing, bytes] | None = None,
+) -> int:
     """Fill the new account with the sample catalogue and return the id of its first product.
 
     In a store without products and images that product is 1 and the first image on it is 1, `test.jpeg` in
     the role `more`: the ids that the commands in Bitrix24's documentation are written with (pages
     catalog.productImage.get, list and delete). *progress* is told after each product how many there are now and
-    how many there will be. Cut short, it leaves what it has added so far.
+    how many there will be. What is in *drawn* is not drawn again, and what is drawn goes there. Cut short, it leaves
+    what it has added so far.
 
     Raises:
-        Conflict: the catalogue has a product with one of the codes already.
+        Conflict: the catalogue has a product, section or property with one of the codes already.
         StoreFull: there is no room.
         Unavailable: the store cannot be written to.
     """
     caller = Principal(seed.account_id, seed.user_id, "administrator", SCOPES, seed.webhook_id)
     ids: dict[str, int] = {}
-    drawn: dict[Drawing, bytes] = {}
+    drawn = {} if drawn is None else drawn
+    sections = await _add_sections(core, seed)
+    properties = [
+        await catalogs.add_property(core, seed.account_id, seed.catalog_id, quality.property) for quality in QUALITIES
+    ]
     line = list(_line())
     for done, (sample, parent) in enumerate(line, 1):
         catalog_id = seed.catalog_id if parent is None else seed.variations_id
-        parent_id = None if parent is None else ids[parent.code]
-        product = await products.add(core, caller, sample.kind, _fields(sample, catalog_id), parent_id)
+        place: Fields = {
+            "parent_id": None if parent is None else ids[parent.code],
+            "section_id": sections.get(sample.code),
+        }
+        fields = _fields(sample, catalog_id) | place
+        product = await products.add(core, caller, sample.kind, fields, _parts(sample, properties))
         ids[sample.code] = int(product.fields["id"] or 0)
         await _add_pictures(core, caller, ids[sample.code], sample, drawn)
         if progress:
             progress(done, len(line))
     return ids[SAMPLES[0].code]
+
+
+async def _add_sections(core: Core, seed: Seed) -> dict[str, int]:
+    """The section of each sample that has one, by the sample's code."""
+    sections: dict[str, int] = {}
+    for name, codes in SECTIONS.items():
+        new = Section(seed.catalog_id, name, code=name.lower().replace(" ", "-"))
+        sections |= dict.fromkeys(codes, await catalogs.add_section(core, seed.account_id, new))
+    return sections
 
 
 def _line() -> Iterator[tuple[Sample, Sample | None]]:
@@ -301,6 +111,15 @@ def _fields(sample: Sample, catalog_id: int) -> Fields:
         "preview_text": sample.summary,
         "detail_text": sample.text or None,
     }
+
+
+def _parts(sample: Sample, properties: list[int]) -> Parts:
+    values = {
+        property_id: NewValues([Text(text) for text in quality.values[sample.code]], quality.property.multiple)
+        for property_id, quality in zip(properties, QUALITIES, strict=True)
+        if sample.code in quality.values
+    }
+    return Parts(properties=values)
 
 
 async def _add_pictures(

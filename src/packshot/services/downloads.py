@@ -1,6 +1,7 @@
 """Download links: signed, expiring addresses of exactly one original.
 
-A link dies with its image, with the credential that asked for it, and with its time. A token has the three parts
+A link dies with its image, with the credential that asked for it (or its user or account), and with its time: that of
+an access token is over when the token is. A token has the three parts
 of the documented ones, `catalog|<claims>|<signature>`, and is opaque to its holder.
 """
 
@@ -15,20 +16,23 @@ from packshot.domain.access import Principal
 from packshot.domain.errors import NotFound, Unauthenticated
 from packshot.domain.originals import Original
 from packshot.services.core import Core
-from packshot.storage import credentials, images
+from packshot.storage import credentials, images, tokens
 
-_CLAIMS = struct.Struct(">QQQIQ")
-"""Image, account, credential, signing key, and the Unix second it is good until; 36 bytes need no padding in base64."""
+_CLAIMS = struct.Struct(">BQQQII")
+"""What kind the credential is of (1: an access token), image, account, credential, signing key, and the Unix second it
+is good until; 33 bytes need no padding in base64."""
 
 
 def signer(core: Core, caller: Principal) -> Callable[[int], str]:
     """What makes tokens for images, as they stand in an address, that only this caller's credential keeps alive."""
     key_id = max(core.signing_keys)
     key = core.signing_keys[key_id]
-    until_s = int(core.clock()) + core.downloads.webhook_ttl_s
+    by_token = caller.expires_at is not None
+    lasts_s = int(core.clock()) + core.downloads.webhook_ttl_s
+    until_s = lasts_s if caller.expires_at is None else caller.expires_at // 1_000_000
 
     def sign(image_id: int) -> str:
-        claims = _CLAIMS.pack(image_id, caller.account_id, caller.credential_id, key_id, until_s)
+        claims = _CLAIMS.pack(by_token, image_id, caller.account_id, caller.credential_id, key_id, until_s)
         return _token(key, claims)
 
     return sign
@@ -40,13 +44,14 @@ async def open_link(core: Core, token: str) -> Original:
     The signature is checked before anything is looked up.
 
     Raises:
-        Unauthenticated: the token is forged, has expired, or its credential is gone.
+        Unauthenticated: the token is forged, has expired, or nobody would be let in with its credential any more.
         NotFound: the image was deleted.
     """
-    image_id, account_id, credential_id, until_s = _verified(core, token)
+    by_token, image_id, account_id, credential_id, until_s = _verified(core, token)
     if until_s < core.clock():
         raise Unauthenticated("expired")
-    if not await credentials.webhook_is_valid(core.db, account_id, credential_id, core.now()):
+    is_valid = tokens.access_is_valid if by_token else credentials.webhook_is_valid
+    if not await is_valid(core.db, account_id, credential_id, core.now()):
         raise Unauthenticated("forged")
     original = await images.find_original(core.db, account_id, image_id)
     if original is None:
@@ -62,19 +67,19 @@ async def open_address(core: Core, address: str) -> Original:
     return original
 
 
-def _verified(core: Core, token: str) -> tuple[int, int, int, int]:
-    """(image, account, credential, until) of a token that is ours. Raises: Unauthenticated."""
+def _verified(core: Core, token: str) -> tuple[int, int, int, int, int]:
+    """(kind, image, account, credential, until) of a token that is ours. Raises: Unauthenticated."""
     escaped = token.replace("|", "%7C")
     try:
         claims = pybase64.urlsafe_b64decode(token.split("|")[1])
-        image_id, account_id, credential_id, key_id, until_s = _CLAIMS.unpack(claims)
+        kind, image_id, account_id, credential_id, key_id, until_s = _CLAIMS.unpack(claims)
     except (ValueError, IndexError, struct.error):
         raise Unauthenticated("forged") from None
     key = core.signing_keys.get(key_id)
     # Compared as a whole and as text: base64 has several spellings of the same bytes, and only ours is good.
     if key is None or not hmac.compare_digest(escaped.encode(), _token(key, claims).encode()):
         raise Unauthenticated("forged")
-    return image_id, account_id, credential_id, until_s
+    return kind, image_id, account_id, credential_id, until_s
 
 
 def _token(key: bytes, claims: bytes) -> str:

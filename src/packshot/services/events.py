@@ -1,18 +1,70 @@
 """Events: what changed, noted in the transaction that changed it and sent out afterwards."""
 
+import hashlib
+from contextvars import ContextVar
 from typing import Literal
 
+import msgspec
+
 from packshot.domain.access import Principal
+from packshot.domain.events import Data, Listener
 from packshot.domain.images import ProductImage
+from packshot.domain.products import Kind
+from packshot.services.core import EventSettings
+from packshot.storage import handlers, offline, outbox, products
 from packshot.storage.database import Tx
 
 ProductEvent = Literal["CATALOG.PRODUCT.ON.ADD", "CATALOG.PRODUCT.ON.UPDATE", "CATALOG.PRODUCT.ON.DELETE"]
 ImageEvent = Literal["PACKSHOT.IMAGE.ON.ADD", "PACKSHOT.IMAGE.ON.DELETE"]
 
+_CONNECTOR: ContextVar[str] = ContextVar("connector", default="")
+_IMAGES_COUNT: ContextVar[bool] = ContextVar("images_count", default=True)
+
+_encoder = msgspec.json.Encoder()
+
+
+def begin(settings: EventSettings, connector: str) -> None:
+    """Say how the changes of this call are noted; works see it, since the context of a call goes along with them.
+
+    *connector* is the key that an application names its changes by: its own offline handlers of that key do not
+    hear of them.
+    """
+    _CONNECTOR.set(connector)
+    _IMAGES_COUNT.set(settings.image_changes_product)
+
 
 async def note_product(tx: Tx, caller: Principal, event: ProductEvent, product_id: int, kind: int, now: int) -> None:
     """Note that a product was added, changed or deleted, for everybody who listens."""
+    for listener in await handlers.of_listeners(tx, caller.account_id, event):
+        await note(tx, caller, listener, product_id, {"FIELDS": {"ID": product_id, "TYPE": int(kind)}}, now)
 
 
 async def note_image(tx: Tx, caller: Principal, event: ImageEvent, image: ProductImage, now: int) -> None:
     """Note that an image was added to or deleted from a product, for everybody who listens."""
+    fields: Data = {"ID": image.id, "PRODUCT_ID": image.product_id, "ROLE": image.role}
+    for listener in await handlers.of_listeners(tx, caller.account_id, event):
+        await note(tx, caller, listener, image.product_id, {"FIELDS": fields}, now)
+
+
+async def note_new_look(tx: Tx, caller: Principal, product_id: int, now: int) -> None:
+    """Note that a call changed nothing but images of a product: that changes it, unless the settings say otherwise."""
+    event: ProductEvent = "CATALOG.PRODUCT.ON.UPDATE"
+    if _IMAGES_COUNT.get() and await handlers.of_listeners(tx, caller.account_id, event):
+        product = await products.find_product(tx, caller.account_id, product_id, tuple(Kind))
+        kind = int(product["kind"] or 0) if product else 0
+        await note_product(tx, caller, event, product_id, kind, now)
+
+
+async def note(tx: Tx, caller: Principal, listener: Listener, product_id: int, data: Data, now: int) -> None:
+    """Note one event for one who listens: to be sent, or to be fetched."""
+    text = _encoder.encode(data).decode()
+    if listener.receiver_id is not None:
+        user_id = listener.user_id or caller.user_id
+        await outbox.add_event(tx, caller.account_id, listener, (product_id, text, user_id, now))
+    elif not (listener.connector and _is_own(caller, listener)):
+        message_id = hashlib.blake2b(f"{listener.event}|{text}".encode(), digest_size=16).hexdigest()
+        await offline.add_event(tx, caller.account_id, listener, (message_id, text, now))
+
+
+def _is_own(caller: Principal, listener: Listener) -> bool:
+    return caller.application_id == listener.application_id and _CONNECTOR.get() == listener.connector

@@ -1,37 +1,17 @@
 """Product images: add, get, list and remove."""
 
-import asyncio
-import contextlib
 import hashlib
-from collections.abc import Callable
-
-import msgspec
 
 from packshot.domain.access import Principal, require_right
-from packshot.domain.errors import InvalidRequest, NotFound, PackshotError, Unavailable
+from packshot.domain.errors import InvalidRequest, NotFound
 from packshot.domain.images import SINGLE_ROLES, ImageRole, NewImage, ProductImage, file_name
-from packshot.domain.originals import Header, NewBlob, check_header, check_size
 from packshot.domain.paging import Page, Query
-from packshot.imaging.probe import probe
+from packshot.services import events, originals
 from packshot.services.access import random_text
 from packshot.services.core import Core
-from packshot.storage import blob_rows, catalogs, images, products
-from packshot.storage.blob_rows import StoredBlob
-from packshot.storage.blobs import new_key
+from packshot.services.originals import Upload
+from packshot.storage import catalogs, images, products
 from packshot.storage.database import Tx
-
-INLINE_BYTES = 32 * 1024
-"""Up to this size an upload is decoded and hashed on the event loop; a thread would cost more."""
-
-_TRIES = 3
-
-
-class Upload(msgspec.Struct, frozen=True):
-    """A picture on its way in: its name, about how many bytes it has, and how to get at them."""
-
-    name: str
-    about_bytes: int
-    read: Callable[[], bytes]
 
 
 async def add_to_product(
@@ -52,14 +32,39 @@ async def add_to_product(
     require_right(caller, "image:write")
     name = file_name(upload.name)
     await _require_place(core, caller, product_id, role)
-    data, blob = await _examine(core, upload)
+    examined = await originals.examine(core, upload)
+    new = NewImage(product_id, role, name, new_address(), core.now())
+
+    async def work(tx: Tx, blob_ids: list[int]) -> ProductImage:
+        if await products.find_catalog_of(tx, caller.account_id, product_id) is None:
+            raise NotFound("product", product_id)
+        image = await put(tx, caller, new, blob_ids[0])
+        await events.note_new_look(tx, caller, product_id, new.created_at)
+        return image
+
+    return await originals.store(core, caller.account_id, [examined], work)
+
+
+def new_address() -> str:
+    """The public address of a new image, which nobody can guess."""
     address = random_text(32)
-    prefix = hashlib.sha256(address.encode()).hexdigest()[:3]
-    new = NewImage(product_id, role, name, f"{prefix}/{address}", core.now())
-    for _ in range(_TRIES):
-        if image := await _try_to_add(core, caller.account_id, new, blob, data):
-            return image
-    raise Unavailable("blob store")
+    return f"{hashlib.sha256(address.encode()).hexdigest()[:3]}/{address}"
+
+
+async def put(tx: Tx, caller: Principal, new: NewImage, blob_id: int) -> ProductImage:
+    """Insert an image inside a work, in the place of one that has the same single role, and note both."""
+    if new.role in SINGLE_ROLES:
+        await clear(tx, caller, new.product_id, new.role, new.created_at)
+    image = await images.add_image(tx, caller.account_id, new, blob_id)
+    if new.property_id is None:
+        await events.note_image(tx, caller, "PACKSHOT.IMAGE.ON.ADD", image, new.created_at)
+    return image
+
+
+async def clear(tx: Tx, caller: Principal, product_id: int, role: ImageRole, now: int) -> None:
+    """Delete the image in that single role inside a work, if there is one, and note it."""
+    if gone := await images.remove_role(tx, caller.account_id, product_id, role):
+        await events.note_image(tx, caller, "PACKSHOT.IMAGE.ON.DELETE", gone, now)
 
 
 async def get(core: Core, caller: Principal, product_id: int, image_id: int) -> ProductImage:
@@ -88,9 +93,24 @@ async def remove_from_product(core: Core, caller: Principal, product_id: int, im
         NotFound: no such product, or the image is not on it.
     """
     require_right(caller, "image:write")
-    removed = await core.db.write(lambda tx: images.remove_image(tx, caller.account_id, product_id, image_id))
-    if not removed:
+    now = core.now()
+
+    async def work(tx: Tx) -> bool:
+        taken = await take(tx, caller, product_id, image_id, now)
+        if taken:
+            await events.note_new_look(tx, caller, product_id, now)
+        return taken
+
+    if not await core.db.write(work):
         raise await _missing(core, caller, product_id, image_id)
+
+
+async def take(tx: Tx, caller: Principal, product_id: int, image_id: int, now: int) -> bool:
+    """Delete an image inside a work and note it; False if it is not on that product."""
+    gone = await images.remove_image(tx, caller.account_id, product_id, image_id)
+    if gone is not None:
+        await events.note_image(tx, caller, "PACKSHOT.IMAGE.ON.DELETE", gone, now)
+    return gone is not None
 
 
 async def _missing(core: Core, caller: Principal, product_id: int, image_id: int) -> NotFound:
@@ -111,77 +131,3 @@ async def _require_place(core: Core, caller: Principal, product_id: int, role: I
         return
     if await catalogs.find_gallery_property(core.db, caller.account_id, catalog_id) is None:
         raise InvalidRequest("", "The product has no property for more pictures: create a file property MORE_PHOTO")
-
-
-async def _examine(core: Core, upload: Upload) -> tuple[bytes, NewBlob]:
-    """The bytes of an upload with what they are; nothing has been stored yet. Raises: UnacceptableImage."""
-
-    def examine() -> tuple[bytes, NewBlob]:
-        data = upload.read()
-        check_size(len(data), core.limits)
-        header: Header = probe(data)
-        check_header(header, core.limits)
-        return data, NewBlob(hashlib.sha256(data).hexdigest(), len(data), header)
-
-    if upload.about_bytes <= INLINE_BYTES:
-        return examine()
-    return await asyncio.get_running_loop().run_in_executor(core.threads, examine)
-
-
-async def _try_to_add(core: Core, account_id: int, new: NewImage, blob: NewBlob, data: bytes) -> ProductImage | None:
-    """Bytes first, pointers second. None when the blob to share was doomed in between: look again."""
-    seen, own_key = await _bring_bytes(core, account_id, blob, data)
-    if core.now() - new.created_at > core.upkeep.grace_s // 2 * 1_000_000:
-        raise Unavailable("blob store")  # so slow that the sweep might take the bytes before they have a row
-    try:
-        image, used_own = await core.db.write(lambda tx: _commit(tx, account_id, new, blob, (seen, own_key)))
-    except Unavailable:
-        raise  # nobody knows whether it was committed: the sweep finds the bytes if they are not needed
-    except PackshotError:
-        await _discard(core, own_key)
-        raise
-    if not used_own:
-        await _discard(core, own_key)
-    return image
-
-
-async def _bring_bytes(core: Core, account_id: int, blob: NewBlob, data: bytes) -> tuple[StoredBlob | None, str | None]:
-    """The live blob with these bytes, if any, and the key we wrote them under ourselves if it cannot be shared."""
-    seen = await blob_rows.find_live(core.db, account_id, blob.digest)
-    if seen and await core.blobs.find_size(seen.key) == blob.size_bytes:
-        return seen, None
-    own_key = new_key(blob.digest)
-    await core.blobs.put(own_key, data)
-    return seen, own_key
-
-
-async def _commit(
-    tx: Tx, account_id: int, new: NewImage, blob: NewBlob, brought: tuple[StoredBlob | None, str | None]
-) -> tuple[ProductImage | None, bool]:
-    """The image's row, pointing at the blob that is live now, and whether that is the one we wrote."""
-    seen, own_key = brought
-    current = await blob_rows.find_live(tx, account_id, blob.digest)
-    if current and (own_key is None or current != seen):
-        return await _point_at(tx, account_id, new, current.id), False
-    if own_key is None:
-        return None, False
-    if current:  # its bytes were found missing or cut, and ours are whole
-        await blob_rows.mark_corrupt(tx, current.id)
-    blob_id = await blob_rows.add_blob(tx, account_id, blob, own_key, new.created_at)
-    await blob_rows.heal(tx, account_id, blob.digest, blob_id)
-    return await _point_at(tx, account_id, new, blob_id), True
-
-
-async def _point_at(tx: Tx, account_id: int, new: NewImage, blob_id: int) -> ProductImage:
-    if await products.find_catalog_of(tx, account_id, new.product_id) is None:
-        raise NotFound("product", new.product_id)
-    if new.role in SINGLE_ROLES:
-        await images.remove_role(tx, account_id, new.product_id, new.role)
-    return await images.add_image(tx, account_id, new, blob_id)
-
-
-async def _discard(core: Core, key: str | None) -> None:
-    """Give surplus bytes back; failing to only makes an orphan."""
-    if key is not None:
-        with contextlib.suppress(Unavailable):
-            await core.blobs.delete(key)

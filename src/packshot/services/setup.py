@@ -1,15 +1,19 @@
-"""The first start: everything an empty store needs before somebody can call it."""
+"""New accounts: everything one needs before somebody can call it. The first start makes the account `main`."""
+
+import secrets
 
 import msgspec
 
-from packshot.domain.catalogs import MORE_PHOTO, Property
+from packshot.domain.accounts import named
+from packshot.services import catalogs
 from packshot.services.access import CODE_CHARACTERS, hash_code, random_text
 from packshot.services.core import Core
-from packshot.storage import accounts, catalogs, credentials, images, products
+from packshot.storage import accounts, credentials, images, products
 from packshot.storage.database import Tx
 
 ACCOUNT = "main"
-SCOPES = frozenset({"catalog", "user"})
+ADMINISTRATOR = "admin"
+SCOPES = frozenset({"catalog", "user", "user_basic", "user_brief"})
 
 
 class Seed(msgspec.Struct, frozen=True):
@@ -23,34 +27,29 @@ class Seed(msgspec.Struct, frozen=True):
     variations_id: int
 
 
-async def create_account(core: Core) -> Seed | None:
-    """Make the account `main` with an administrator, an inbound webhook and two catalogs.
+async def create_account(core: Core, name: str = ACCOUNT) -> Seed | None:
+    """Make an account with an administrator, an inbound webhook and two catalogs.
 
+    The administrator of `main` has the login `admin`, without a password yet; those of other accounts have none.
     None where the account exists already; then nothing is changed.
+
+    Raises:
+        InvalidValue: the name cannot be used.
     """
-    code, now = random_text(CODE_CHARACTERS), core.now()
+    name, login = named("account", name), ADMINISTRATOR if name == ACCOUNT else None
+    code, member_id, now = random_text(CODE_CHARACTERS), secrets.token_hex(16), core.now()
 
     async def work(tx: Tx) -> Seed | None:
-        if await accounts.find_account(tx, ACCOUNT) is not None:
+        if await accounts.find_account(tx, name) is not None:
             return None
-        account_id = await accounts.add_account(tx, ACCOUNT, now)
-        user_id = await accounts.add_user(tx, account_id, "administrator", now)
+        account_id = await accounts.add_account(tx, name, now, member_id)
+        user_id = await accounts.add_user(tx, account_id, "administrator", now, login)
         webhook_id = await credentials.add_webhook(tx, (account_id, user_id), hash_code(code), SCOPES, now)
-        goods = await _add_catalog(tx, account_id, "Products", None)
-        variations = await _add_catalog(tx, account_id, "Variations", goods)
+        goods = await catalogs.make(tx, account_id, "Products", None, now)
+        variations = await catalogs.make(tx, account_id, "Variations", goods, now)
         return Seed(account_id, user_id, code, webhook_id, goods, variations)
 
     return await core.db.write(work)
-
-
-async def _add_catalog(tx: Tx, account_id: int, name: str, parent: int | None) -> int:
-    catalog_id = await catalogs.add_catalog(tx, account_id, name, parent)
-    gallery = Property(MORE_PHOTO, "Pictures", "F", multiple=True)
-    await catalogs.add_property(tx, account_id, catalog_id, gallery)
-    if parent is not None:
-        link = Property("CML2_LINK", "Parent product", "E", multiple=False)
-        await catalogs.set_link_property(tx, catalog_id, await catalogs.add_property(tx, account_id, catalog_id, link))
-    return catalog_id
 
 
 async def next_ids(core: Core) -> tuple[int, int]:

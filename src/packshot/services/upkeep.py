@@ -1,5 +1,7 @@
 """What happens to bytes that nothing points at: doomed, later deleted; and files nobody knows: swept.
 
+Rows of codes, tokens and logins that have ended are purged along with them.
+
 The database alone says what exists. Every step may be repeated, stopped or killed at any point.
 """
 
@@ -10,8 +12,9 @@ import msgspec
 import structlog
 
 from packshot.domain.errors import PackshotError
-from packshot.services.core import Core
-from packshot.storage import blob_rows
+from packshot.services import deliveries
+from packshot.services.core import DAY_S, Core
+from packshot.storage import blob_rows, tokens
 
 BATCH = 500
 _SECOND = 1_000_000
@@ -20,12 +23,16 @@ _log = structlog.get_logger("packshot.upkeep")
 
 
 class Round(msgspec.Struct, frozen=True):
-    """What one round did: orphans doomed, doomed blobs deleted, unknown files and unfinished uploads swept."""
+    """What one round did: orphans doomed, doomed blobs deleted, unknown files and unfinished uploads swept.
+
+    `ended`: rows of codes, tokens and logins that were purged.
+    """
 
     doomed: int = 0
     reaped: int = 0
     swept: int = 0
     staging: int = 0
+    ended: int = 0
 
 
 async def run_for_ever(core: Core) -> None:
@@ -47,7 +54,8 @@ async def run_for_ever(core: Core) -> None:
 async def run_once(core: Core) -> Round:
     """Doom, reap and sweep once. Raises: Unavailable."""
     staging = await core.blobs.sweep_staging(core.upkeep.grace_s)
-    return Round(await doom(core), await reap(core), await sweep(core), staging)
+    await deliveries.purge(core)
+    return Round(await doom(core), await reap(core), await sweep(core), staging, await purge(core))
 
 
 async def doom(core: Core) -> int:
@@ -72,6 +80,15 @@ async def reap(core: Core) -> int:
             await core.blobs.delete(key)
             await core.db.write(partial(blob_rows.forget, blob_id=blob_id))
         count += len(batch)
+    return count
+
+
+async def purge(core: Core) -> int:
+    """Delete codes, tokens and logins that have ended, and return how many."""
+    now, count = core.now(), 0
+    before = now - DAY_S * _SECOND
+    while purged := await core.db.write(partial(tokens.purge, now=now, before=before, limit=BATCH)):
+        count += purged
     return count
 
 

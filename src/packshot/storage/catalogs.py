@@ -1,18 +1,48 @@
-"""Rows of catalogs and their properties."""
+"""Rows of catalogs, their sections and their properties."""
 
-from packshot.domain.catalogs import MORE_PHOTO, Catalog, Property
+from typing import Any, Literal
+
+import msgspec
+
+from packshot.domain.catalogs import MORE_PHOTO, Catalog, Property, Section, StoredProperty, StoredSection
 from packshot.domain.paging import Page, Query
 from packshot.storage.database import Reads, Tx
 from packshot.storage.query import Column, Listing, page
 
-_COLUMNS = "id, name, parent_catalog_id, link_property_id, vat_id"
 
-_CATALOGS = Listing(
-    select=_COLUMNS,
-    table="catalog",
-    scope="account_id = ?1",
-    columns={name: Column(name) for name in _COLUMNS.split(", ")},
-)
+def _listing(table: str, columns: tuple[str, ...]) -> Listing:
+    """All columns bear the names of the domain's fields."""
+    return Listing(
+        select=", ".join(columns),
+        table=table,
+        scope="account_id = ?1",
+        columns={name: Column(name) for name in columns},
+    )
+
+
+_CATALOGS = _listing("catalog", Catalog.__struct_fields__)
+_SECTIONS = _listing("section", StoredSection.__struct_fields__)
+_PROPERTIES = _listing("property", StoredProperty.__struct_fields__)
+
+
+def _section(row: tuple[Any, ...]) -> StoredSection:
+    return StoredSection(**dict(zip(StoredSection.__struct_fields__, row, strict=True)))
+
+
+def _property(row: tuple[Any, ...]) -> StoredProperty:
+    return StoredProperty(**dict(zip(StoredProperty.__struct_fields__, row, strict=True)))
+
+
+async def _find(reads: Reads, listing: Listing, account_id: int, row_id: int) -> tuple[Any, ...] | None:
+    sql = f"SELECT {listing.select} FROM {listing.table} WHERE id = ?1 AND account_id = ?2"
+    return await reads.one(sql, row_id, account_id)
+
+
+async def _insert(tx: Tx, table: Literal["section", "property"], columns: dict[str, Any]) -> int:
+    """The columns are those of a struct, never a caller's words."""
+    marks = ", ".join(f"?{number}" for number in range(1, len(columns) + 1))
+    names = ", ".join(columns)
+    return await tx.insert(f"INSERT INTO {table} ({names}) VALUES ({marks}) RETURNING id", *columns.values())
 
 
 async def list_catalogs(reads: Reads, account_id: int, query: Query) -> Page[Catalog]:
@@ -22,8 +52,15 @@ async def list_catalogs(reads: Reads, account_id: int, query: Query) -> Page[Cat
 
 async def find_catalog(reads: Reads, account_id: int, catalog_id: int) -> Catalog | None:
     """That catalog, if the account has it."""
+    row = await _find(reads, _CATALOGS, account_id, catalog_id)
+    return None if row is None else Catalog(*row)
+
+
+async def find_variations(reads: Reads, account_id: int, catalog_id: int) -> Catalog | None:
+    """The catalog that holds the variations of that catalog's products, if the account has one."""
     row = await reads.one(
-        f"SELECT {_COLUMNS} FROM catalog WHERE id = ?1 AND account_id = ?2", catalog_id, account_id
+        f"SELECT {_CATALOGS.select} FROM catalog WHERE parent_catalog_id = ?1 AND account_id = ?2",
+        catalog_id, account_id,
     )  # fmt: skip
     return None if row is None else Catalog(*row)
 
@@ -41,13 +78,46 @@ async def set_link_property(tx: Tx, catalog_id: int, property_id: int) -> None:
     await tx.run("UPDATE catalog SET link_property_id = ?2 WHERE id = ?1", catalog_id, property_id)
 
 
-async def add_property(tx: Tx, account_id: int, catalog_id: int, new: Property) -> int:
+async def list_sections(reads: Reads, account_id: int, query: Query) -> Page[StoredSection]:
+    """One page of the sections in an account's catalogs."""
+    return await page(reads, _SECTIONS, (account_id,), query, _section)
+
+
+async def find_section(reads: Reads, account_id: int, section_id: int) -> StoredSection | None:
+    """That section, if the account has it."""
+    row = await _find(reads, _SECTIONS, account_id, section_id)
+    return None if row is None else _section(row)
+
+
+async def add_section(tx: Tx, account_id: int, new: Section, now: int) -> int:
+    """Insert a section and return its id."""
+    moments = {"account_id": account_id, "created_at": now, "changed_at": now}
+    return await _insert(tx, "section", moments | msgspec.structs.asdict(new))
+
+
+async def list_properties(reads: Reads, account_id: int, query: Query) -> Page[StoredProperty]:
+    """One page of the properties in an account's catalogs."""
+    return await page(reads, _PROPERTIES, (account_id,), query, _property)
+
+
+async def find_property(reads: Reads, account_id: int, property_id: int) -> StoredProperty | None:
+    """That property, if the account has it."""
+    row = await _find(reads, _PROPERTIES, account_id, property_id)
+    return None if row is None else _property(row)
+
+
+async def add_property(tx: Tx, account_id: int, catalog_id: int, new: Property, now: int = 0) -> int:
     """Insert a property of a catalog and return its id."""
-    return await tx.insert(
-        "INSERT INTO property (account_id, catalog_id, code, name, property_type, multiple)"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING id",
-        account_id, catalog_id, new.code, new.name, new.property_type, int(new.multiple),
-    )  # fmt: skip
+    more = {"account_id": account_id, "catalog_id": catalog_id, "changed_at": now}
+    return await _insert(tx, "property", more | msgspec.structs.asdict(new))
+
+
+async def has_code(
+    reads: Reads, table: Literal["section", "property"], account_id: int, catalog_id: int, code: str
+) -> bool:
+    """Whether a section or property of that catalog has that code."""
+    sql = f"SELECT 1 FROM {table} WHERE catalog_id = ?1 AND code = ?2 AND account_id = ?3"
+    return await reads.one(sql, catalog_id, code, account_id) is not None
 
 
 async def find_gallery_property(reads: Reads, account_id: int, catalog_id: int) -> int | None:

@@ -1,5 +1,6 @@
 """One SQLite database: reads inline on the event loop, writes through the one writer thread."""
 
+import asyncio
 import re
 import sqlite3
 import time
@@ -68,12 +69,16 @@ holds no lock and leaves no trace outside, since it may be run twice."""
 
 
 class Database:
-    """Reads and writes of one SQLite file. Open it with `open_database`."""
+    """Reads and writes of one SQLite file. Open it with `open_database`.
+
+    `written` is set after each commit, for whoever waits for changes.
+    """
 
     def __init__(self, reader: sqlite3.Connection, writer: Writer, failed: Callable[[BaseException], None]) -> None:
         self._reader = reader
         self._writer = writer
         self._failed = failed
+        self.written = asyncio.Event()
 
     async def one(self, sql: str, *values: Any) -> Row | None:
         """The first row, or None. Raises: Unavailable."""
@@ -102,9 +107,11 @@ class Database:
             PackshotError: whatever the work itself raises; then nothing of it is kept.
         """
         try:
-            return await self._writer.write(work)
+            result = await self._writer.write(work)
         except sqlite3.Error as error:
             raise self._translated(error) from error
+        self.written.set()
+        return result
 
     def queued(self) -> int:
         """How many works wait for the writer."""

@@ -1,4 +1,9 @@
-"""Rows of product images. Every query carries the account, so a foreign id is just not there."""
+"""Rows of product images. Every query carries the account, so a foreign id is just not there.
+
+Images that are values of a property lie in the same table, marked with its id, and are no product images.
+"""
+
+from collections.abc import Collection
 
 from packshot.domain.images import NewImage, ProductImage
 from packshot.domain.originals import Original
@@ -7,12 +12,12 @@ from packshot.storage.database import Reads, Row, Tx
 from packshot.storage.query import Column, Listing, page
 
 _COLUMNS = "id, product_id, role, name, address, created_at"
-_FIND = f"SELECT {_COLUMNS} FROM image WHERE id = ?1 AND product_id = ?2 AND account_id = ?3"
+_FIND = f"SELECT {_COLUMNS} FROM image WHERE id = ?1 AND product_id = ?2 AND account_id = ?3 AND property_id IS NULL"
 
 _IMAGES = Listing(
     select=_COLUMNS,
     table="image",
-    scope="product_id = ?1 AND account_id = ?2",
+    scope="product_id = ?1 AND account_id = ?2 AND property_id IS NULL",
     columns={
         "id": Column("id"),
         "product_id": Column("product_id"),
@@ -21,6 +26,8 @@ _IMAGES = Listing(
         "created_at": Column("created_at"),
     },
 )
+
+_REMOVE = "DELETE FROM image WHERE product_id = ?1 AND account_id = ?2 AND {} RETURNING " + _COLUMNS
 
 _ORIGINAL = (
     "SELECT i.name, b.key, b.digest, b.size_bytes, b.media_type, b.state"
@@ -39,11 +46,14 @@ async def list_images(reads: Reads, account_id: int, product_id: int, query: Que
     return await page(reads, _IMAGES, (product_id, account_id), query, lambda row: ProductImage(*row))
 
 
-async def of_product(reads: Reads, account_id: int, product_id: int) -> list[ProductImage]:
-    """All images of a product, by id."""
+async def of_products(reads: Reads, account_id: int, product_ids: Collection[int]) -> list[ProductImage]:
+    """All images of these products, those of one product by id."""
+    marks = ", ".join(f"?{number}" for number in range(2, len(product_ids) + 2))
     rows = await reads.all(
-        f"SELECT {_COLUMNS} FROM image WHERE product_id = ?1 AND account_id = ?2 ORDER BY id", product_id, account_id
-    )
+        f"SELECT {_COLUMNS} FROM image"
+        f" WHERE product_id IN ({marks}) AND account_id = ?1 AND property_id IS NULL ORDER BY product_id, id",
+        account_id, *product_ids,
+    )  # fmt: skip
     return [ProductImage(*row) for row in rows]
 
 
@@ -58,32 +68,46 @@ async def of_blob(reads: Reads, blob_id: int, limit: int) -> list[str]:
 async def add_image(tx: Tx, account_id: int, image: NewImage, blob_id: int) -> ProductImage:
     """Insert an image that points at a blob."""
     image_id = await tx.insert(
-        "INSERT INTO image (account_id, product_id, role, name, name_folded, address, blob_id, created_at)"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) RETURNING id",
+        "INSERT INTO image (account_id, product_id, role, name, name_folded, address, blob_id, created_at, property_id)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) RETURNING id",
         account_id, image.product_id, image.role, image.name, image.name.casefold(), image.address, blob_id,
-        image.created_at,
+        image.created_at, image.property_id,
     )  # fmt: skip
     return ProductImage(image_id, image.product_id, image.role, image.name, image.address, image.created_at)
 
 
-async def remove_image(tx: Tx, account_id: int, product_id: int, image_id: int) -> bool:
-    """Delete the image's row, never its bytes; False if it is not on that product."""
-    removed = await tx.run(
-        "DELETE FROM image WHERE id = ?1 AND product_id = ?2 AND account_id = ?3", image_id, product_id, account_id
-    )
-    return removed > 0
+async def remove_image(tx: Tx, account_id: int, product_id: int, image_id: int) -> ProductImage | None:
+    """Delete the image's row, never its bytes, and return it; None if it is not on that product."""
+    rows = await tx.all(_REMOVE.format("id = ?3 AND property_id IS NULL"), product_id, account_id, image_id)
+    return ProductImage(*rows[0]) if rows else None
 
 
-async def remove_role(tx: Tx, account_id: int, product_id: int, role: str) -> None:
-    """Delete whatever image has that role on the product."""
-    await tx.run(
-        "DELETE FROM image WHERE product_id = ?1 AND role = ?2 AND account_id = ?3", product_id, role, account_id
-    )
+async def remove_role(tx: Tx, account_id: int, product_id: int, role: str) -> ProductImage | None:
+    """Delete whatever image has that single role on the product, and return it."""
+    rows = await tx.all(_REMOVE.format("role = ?3 AND property_id IS NULL"), product_id, account_id, role)
+    return ProductImage(*rows[0]) if rows else None
+
+
+async def remove_value(tx: Tx, account_id: int, product_id: int, image_id: int) -> None:
+    """Delete an image that is a property's value, and with it that value."""
+    await tx.all(_REMOVE.format("id = ?3 AND property_id IS NOT NULL"), product_id, account_id, image_id)
 
 
 def _original(row: Row) -> Original:
     name, key, digest, size_bytes, media_type, state = row
     return Original(name, key, digest, size_bytes, media_type, intact=state == "live")
+
+
+async def find_file(
+    reads: Reads, account_id: int, product_id: int, image_id: int
+) -> tuple[str, int | None, Original] | None:
+    """An image of the product, or of one of its properties: the role, the property, and the original behind it."""
+    row = await reads.one(
+        f"{_ORIGINAL.replace('SELECT', 'SELECT i.role, i.property_id,', 1)}"
+        " i.id = ?1 AND i.product_id = ?2 AND i.account_id = ?3",
+        image_id, product_id, account_id,
+    )  # fmt: skip
+    return None if row is None else (row[0], row[1], _original(row[2:]))
 
 
 async def find_original(reads: Reads, account_id: int, image_id: int) -> Original | None:

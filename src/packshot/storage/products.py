@@ -1,31 +1,46 @@
 """Rows of products, as fields by name: the columns bear the names of the domain's fields."""
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Iterator
 
 from packshot.domain.paging import Page, Query
-from packshot.domain.products import FIELDS, Fields, Kind
+from packshot.domain.products import FIELDS, PARENTS, UNAVAILABLE, Fields, Kind
 from packshot.storage.database import Reads, Row, Tx
 from packshot.storage.query import Column, Listing, page
 
 _COLUMNS = {name: Column(name, "name_folded" if name == "name" else "") for name in FIELDS}
+_PROPERTY = re.compile(r"property(\d{1,18})", re.ASCII)
 
 
 async def list_products(
     reads: Reads, account_id: int, kinds: Collection[Kind], fields: Collection[str], query: Query
 ) -> Page[Fields]:
-    """One page of an account's products of these kinds, each with just these fields."""
+    """One page of an account's products of these kinds, each with just these fields.
+
+    Beside its fields a product is filtered by the texts of its properties, as `property1` and so on.
+    """
     chosen = [name for name in FIELDS if name in fields]
     listing = Listing(
         select=", ".join(chosen),
         table="product",
         scope=f"account_id = ?1 AND kind IN ({_numbers(kinds)})",
-        columns=_COLUMNS,
+        columns=_COLUMNS | dict(_property_columns(query)),
     )
 
     def make(row: Row) -> Fields:
         return dict(zip(chosen, row, strict=True))
 
     return await page(reads, listing, (account_id,), query, make)
+
+
+def _property_columns(query: Query) -> Iterator[tuple[str, Column]]:
+    for condition in query.conditions:
+        if match := _PROPERTY.fullmatch(condition.field):
+            within = (
+                "id IN (SELECT product_id FROM property_value"
+                f" WHERE account_id = ?1 AND property_id = {int(match[1])} AND {{}})"
+            )
+            yield condition.field, Column("text", within=within)
 
 
 async def find_product(reads: Reads, account_id: int, product_id: int, kinds: Collection[Kind]) -> Fields | None:
@@ -73,10 +88,51 @@ async def update_product(tx: Tx, account_id: int, product_id: int, fields: Field
     )
 
 
+async def of_parent(reads: Reads, account_id: int, parent_id: int) -> list[tuple[int, int]]:
+    """(id, kind) of the parent's variations."""
+    rows = await reads.all(
+        "SELECT id, kind FROM product WHERE parent_id = ?1 AND account_id = ?2", parent_id, account_id
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+async def settle_parent(tx: Tx, account_id: int, parent_id: int) -> None:
+    """Make a parent empty or not, as its variations say, and available or not with that."""
+    has_some = bool(await tx.one("SELECT 1 FROM product WHERE parent_id = ?1 LIMIT 1", parent_id))
+    kind = Kind.PARENT if has_some else Kind.EMPTY_PARENT
+    await tx.run(
+        "UPDATE product SET kind = ?3, available = ?4"
+        f" WHERE id = ?1 AND account_id = ?2 AND kind IN ({_numbers(PARENTS)})",
+        parent_id, account_id, int(kind), int(kind not in UNAVAILABLE),
+    )  # fmt: skip
+
+
+async def set_kind(tx: Tx, account_id: int, product_id: int, kind: Kind) -> None:
+    """Make the account's product one of another kind."""
+    await tx.run("UPDATE product SET kind = ?3 WHERE id = ?1 AND account_id = ?2", product_id, account_id, int(kind))
+
+
 async def remove_product(tx: Tx, account_id: int, product_id: int) -> bool:
     """Delete the product with its variations and all their images; their blobs become orphans."""
     removed = await tx.run("DELETE FROM product WHERE id = ?1 AND account_id = ?2", product_id, account_id)
     return removed > 0
+
+
+async def of_sections(reads: Reads, account_id: int, catalog_id: int, section_ids: Collection[int]) -> set[int]:
+    """Those of the sections that the account's catalog has."""
+    marks = ", ".join(f"?{number}" for number in range(3, len(section_ids) + 3))
+    rows = await reads.all(
+        f"SELECT id FROM section WHERE account_id = ?1 AND catalog_id = ?2 AND id IN ({marks})",
+        account_id, catalog_id, *section_ids,
+    )  # fmt: skip
+    return {row[0] for row in rows}
+
+
+async def set_sections(tx: Tx, product_id: int, section_ids: Collection[int]) -> None:
+    """Put a product of the account into exactly these sections of it."""
+    await tx.run("DELETE FROM product_section WHERE product_id = ?1", product_id)
+    for section_id in section_ids:
+        await tx.run("INSERT INTO product_section (product_id, section_id) VALUES (?1, ?2)", product_id, section_id)
 
 
 def _known(fields: Fields) -> Fields:

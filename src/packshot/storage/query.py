@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from packshot.domain.errors import InvalidValue
-from packshot.domain.paging import Condition, Page, Query, Value
+from packshot.domain.paging import Condition, Operator, Page, Query, Value
 from packshot.storage.database import Reads, Row
 
 Result = TypeVar("Result")
@@ -20,15 +20,21 @@ MAX_CONDITIONS = 100
 MAX_PATTERN_CHARACTERS = 1_000
 """How long the text may be that a filter searches for."""
 
-_COMPARISONS = {">": ">", ">=": ">=", "<": "<", "<=": "<="}
-_PATTERNS = {"contains": "LIKE", "like": "LIKE", "not contains": "NOT LIKE", "not like": "NOT LIKE"}
+_COMPARISONS = frozenset({">", ">=", "<", "<="})
+_NEGATED: dict[Operator, Operator] = {"!=": "=", "not contains": "contains", "not like": "like"}
 
 
 class Column(msgspec.Struct, frozen=True):
-    """Where a field lives. `folded` is the column with the case-folded text that patterns search."""
+    """Where a field lives: `name` is a column, or any expression over the row, a subquery included.
+
+    `folded` is the column with the case-folded text that patterns search. A field with any number of values a
+    row has them in another table: `within` is the `EXISTS (SELECT ... AND {})` that looks through them with a
+    test of the column `name` in the place of `{}`; one value that passes is enough, and nothing sorts by it.
+    """
 
     name: str
     folded: str = ""
+    within: str = "{}"
 
 
 class Listing(msgspec.Struct, frozen=True):
@@ -79,9 +85,10 @@ async def _total(reads: Reads, source: str, values: list[Any], query: Query, cou
 
 
 def _order(listing: Listing, query: Query) -> str:
-    wanted = {ordering.field: ordering.descending for ordering in query.orderings if ordering.field in listing.columns}
+    known = {field: column.name for field, column in listing.columns.items() if column.within == "{}"}
+    wanted = {ordering.field: ordering.descending for ordering in query.orderings if ordering.field in known}
     wanted.setdefault("id", False)
-    return ", ".join(f"{listing.columns[field].name}{' DESC' if down else ''}" for field, down in wanted.items())
+    return ", ".join(f"{known[field]}{' DESC' if down else ''}" for field, down in wanted.items())
 
 
 def _conditions(listing: Listing, query: Query, values: list[Any]) -> list[str]:
@@ -93,32 +100,40 @@ def _conditions(listing: Listing, query: Query, values: list[Any]) -> list[str]:
 
 
 def _condition(column: Column, condition: Condition, values: list[Any]) -> str:
-    if condition.operator in _COMPARISONS:
-        return f"{column.name} {_COMPARISONS[condition.operator]} {_bind(values, condition.values[0])}"
-    if condition.operator in _PATTERNS:
-        return _pattern(column, condition, values)
-    return _membership(column, condition, values)
+    """A negated condition holds for just those rows that the plain one leaves out: also for rows without a value."""
+    operator = _NEGATED.get(condition.operator, condition.operator)
+    if operator in _COMPARISONS:
+        found = _any(column, f"{column.name} {operator} {_bind(values, condition.values[0])}")
+    elif operator == "=":
+        found = _membership(column, condition.values, values)
+    else:
+        found = _any(column, _pattern(column, operator, str(condition.values[0]), values))
+    return found if operator == condition.operator else f"({found}) IS NOT TRUE"
 
 
-def _pattern(column: Column, condition: Condition, values: list[Any]) -> str:
-    if len(str(condition.values[0])) > MAX_PATTERN_CHARACTERS:
+def _pattern(column: Column, operator: Operator, sought: str, values: list[Any]) -> str:
+    if len(sought) > MAX_PATTERN_CHARACTERS:
         raise InvalidValue("filter", f"The filter searches for more than {MAX_PATTERN_CHARACTERS} characters")
-    text = str(condition.values[0]).casefold().replace("\\", "\\\\").replace("_", "\\_")
-    if "contains" in condition.operator:
+    text = sought.casefold().replace("\\", "\\\\").replace("_", "\\_")
+    if operator == "contains":
         text = "%" + text.replace("%", "\\%") + "%"
     searched = column.folded or f"casefold({column.name})"
-    test = f"{searched} {_PATTERNS[condition.operator]} {_bind(values, text)} ESCAPE '\\'"
-    return f"({test} OR {column.name} IS NULL)" if condition.operator.startswith("not") else test
+    return f"{searched} LIKE {_bind(values, text)} ESCAPE '\\'"
 
 
-def _membership(column: Column, condition: Condition, values: list[Any]) -> str:
-    """`=` or `!=` with any number of values; NULL is a value like any other here."""
-    wanted = [value for value in condition.values if value is not None]
-    tests = [f"{column.name} IN ({', '.join(_bind(values, value) for value in wanted)})"] if wanted else []
-    if len(wanted) < len(condition.values):
-        tests.append(f"{column.name} IS NULL")
-    found = f"({' OR '.join(tests)})" if tests else "1 = 0"
-    return found if condition.operator == "=" else f"({found}) IS NOT TRUE"
+def _membership(column: Column, wanted: tuple[Value, ...], values: list[Any]) -> str:
+    """One of any number of values; NULL is a value like any other here, that of rows without one."""
+    known = [value for value in wanted if value is not None]
+    tests = []
+    if known:
+        tests.append(_any(column, f"{column.name} IN ({', '.join(_bind(values, value) for value in known)})"))
+    if len(known) < len(wanted):
+        tests.append(f"({_any(column, f'{column.name} IS NOT NULL')}) IS NOT TRUE")
+    return f"({' OR '.join(tests)})" if tests else "1 = 0"
+
+
+def _any(column: Column, test: str) -> str:
+    return column.within.replace("{}", test)
 
 
 def _bind(values: list[Any], value: Value) -> str:

@@ -24,6 +24,7 @@ from packshot.services.core import Core
 from packshot.services.setup import Seed
 
 SETTINGS = BitrixSettings()
+EXCLUDED = "The user does not have access to the application"
 WHYS = get_args(get_type_hints(errors.Unauthenticated.__init__)["why"])
 
 EXAMPLES: list[PackshotError] = [
@@ -34,6 +35,8 @@ EXAMPLES: list[PackshotError] = [
     errors.RequestTooLarge(100),
     errors.RequestTooSlow(),
     *(errors.Unauthenticated(why) for why in WHYS),
+    *(errors.AccountStopped(state) for state in ("blocked", "no_plan", "closed")),
+    errors.Forbidden("catalog", by_token=True),
     *(errors.Forbidden(scope) for scope in ("catalog", "image:read", "image:write")),
     *(errors.NotFound(kind, 7) for kind in ("product", "image", "catalog")),
     errors.Conflict("is there already"),
@@ -92,6 +95,11 @@ def test_a_class_made_later_is_answered_as_its_parent(error: PackshotError) -> N
         (errors.Unauthenticated("unknown_token"), 401, "invalid_token", "Unable to get application by token"),
         (errors.Unauthenticated("expired"), 401, "expired_token", "The access token provided has expired"),
         (errors.Unauthenticated("forged"), 403, "INVALID_CREDENTIALS", "Invalid request credentials"),
+        (errors.Unauthenticated("disabled"), 403, "INVALID_CREDENTIALS", "Invalid request credentials"),
+        (errors.Unauthenticated("excluded"), 403, "user_access_error", EXCLUDED),
+        (errors.AccountStopped("blocked"), 503, "OVERLOAD_LIMIT", "REST API is blocked due to overload"),
+        (errors.AccountStopped("no_plan"), 403, "ACCESS_DENIED", "REST API is available only on commercial plans"),
+        (errors.AccountStopped("closed"), 500, "PORTAL_DELETED", "Portal was deleted"),
         (errors.Forbidden("image:read"), 400, 200040300010, "Access Denied"),
         (errors.Forbidden("image:write"), 400, 200040300020, "Access Denied"),
         (errors.LimitReached("uploads", 3), 503, "QUERY_LIMIT_EXCEEDED", "Too many requests"),

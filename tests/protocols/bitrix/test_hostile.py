@@ -18,7 +18,7 @@ from packshot.domain.images import ProductImage
 from packshot.observability import LogSettings
 from packshot.protocols.bitrix.images import DESCRIPTION
 from packshot.protocols.bitrix.methods import METHODS
-from packshot.protocols.bitrix.products import WIRE_NAMES
+from packshot.protocols.bitrix.product_fields import WIRE_NAMES
 
 ADD = "catalog.productImage.add"
 LIST = "catalog.productImage.list"

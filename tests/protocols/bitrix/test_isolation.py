@@ -1,41 +1,79 @@
 """An account sees nothing of another one: what is theirs is answered exactly as what is nobody's."""
 
-from typing import Any
+import sqlite3
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import closing
+from typing import Any, NamedTuple
 
 import httpx
 import pytest
+import pytest_asyncio
 
 import pictures
-from build import Call, file_content, filled, make_account, make_image, make_product
+from build import Call, filled, make_account, make_image, make_product, open_shop
+from oauth_client import make_application
+from packshot.config import Settings
 from packshot.domain.access import Principal
-from packshot.protocols.bitrix.methods import METHODS
-from packshot.services import access
+from packshot.services import access, catalogs, oauth
 from packshot.services.core import Core
 from packshot.services.setup import SCOPES, Seed
+from packshot.storage.database import connect
+from packshot.storage.folder import DATABASE
+from valid_calls import CALLS, Valid, things
 
-METHOD_NAMES = [method.name for method in METHODS.values()]
 PICTURE = pictures.png()
-UPLOAD = file_content(PICTURE)
-NOBODY = 999_999
+NOBODYS = 999_999
+NAMING = [name for name, valid in CALLS.items() if valid.foreign]
+LISTS = {
+    "catalog.product.list": "products",
+    "catalog.product.sku.list": "units",
+    "catalog.product.offer.list": "offers",
+    "catalog.product.service.list": "services",
+    "catalog.catalog.list": "catalogs",
+    "catalog.section.list": "sections",
+    "catalog.productProperty.list": "productProperties",
+}
+"""Lists of a whole account, with the key of their rows. Whoever asks for all sees their own."""
 
-# Every method that names something by an id, with the ids of the neighbour.
-FOREIGN: list[tuple[str, dict[str, Any]]] = [
-    ("catalog.productImage.add", {"fields": {"productId": "$product"}, "fileContent": UPLOAD}),
-    (
-        "catalog.productImage.add",
-        {"fields": {"productId": "$product", "type": "DETAIL_PICTURE"}, "fileContent": UPLOAD},
-    ),
-    ("catalog.productImage.get", {"productId": "$product", "id": "$image"}),
-    ("catalog.productImage.get", {"productId": "$own", "id": "$image"}),
-    ("catalog.productImage.list", {"productId": "$product"}),
-    ("catalog.productImage.delete", {"productId": "$product", "id": "$image"}),
-    ("catalog.productImage.delete", {"productId": "$own", "id": "$image"}),
-    ("catalog.product.add", {"fields": {"iblockId": "$catalog", "name": "Mine"}}),
-    ("catalog.product.get", {"id": "$product"}),
-    ("catalog.product.update", {"id": "$product", "fields": {"name": "Mine"}}),
-    ("catalog.product.delete", {"id": "$product"}),
-]
-WITHOUT_IDS = {"catalog.productImage.getFields", "catalog.product.list", "catalog.catalog.list"}
+EVERYTHING = {"select": ["id", "iblockId"], "filter": {">iblockId": 0}, "order": {"id": "desc"}}
+ONE_OF_EACH = Valid({"made": ["$product", "$sku", "$offer", "$service", "$section"]})
+
+
+class Tenant(NamedTuple):
+    """An account: its administrator, their two catalogs, and where they call."""
+
+    admin: Principal
+    catalog: int
+    variations: int
+    hook: str
+
+
+class Town(NamedTuple):
+    """Three accounts of one store, ours first."""
+
+    core: Core
+    client: httpx.AsyncClient
+    tenants: list[Tenant]
+    database: sqlite3.Connection
+
+
+shared = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def town(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
+    folder = tmp_path_factory.mktemp("town") / "data"
+    async with open_shop(folder, Settings()) as shop:
+        core, seed = shop.core, shop.seed
+        hook = f"/rest/{seed.user_id}/{seed.webhook_code}/"
+        tenants = [Tenant(shop.admin, seed.catalog_id, seed.variations_id, hook)]
+        for name in ("neighbour", "third"):
+            them, catalog_id = await make_account(core, name)
+            variations = await catalogs.add(core, them.account_id, "Variations", catalog_id)
+            code = await access.create_webhook(core, name, them.user_id, SCOPES)
+            tenants.append(Tenant(them, catalog_id, variations, f"/rest/{them.user_id}/{code}/"))
+        with closing(connect(folder / DATABASE, read_only=True)) as database:
+            yield Town(core, shop.client, tenants, database)
 
 
 @pytest.fixture
@@ -56,42 +94,56 @@ async def neighbour(core: Core, seed: Seed) -> dict[str, Any]:
     }
 
 
-def test_every_method_has_a_case() -> None:
-    assert {method for method, _ in FOREIGN} | WITHOUT_IDS == set(METHOD_NAMES)
+@shared
+@pytest.mark.parametrize("method", NAMING)
+async def test_what_is_anothers_is_answered_as_what_is_nobodys(method: str, town: Town) -> None:
+    valid = CALLS[method]
+    own, *others = [await things(town.core, valid, *tenant[:3]) for tenant in town.tenants]
+    before = town.database.execute("PRAGMA data_version").fetchall()
+
+    async def call(other: Mapping[str, int], names: Iterable[str]) -> tuple[int, Any]:
+        known = own | {name: other[name] for name in names}
+        answer = await town.client.post(town.tenants[0].hook + method, json=filled(valid.params, known))
+        return answer.status_code, {key: value for key, value in answer.json().items() if key != "time"}
+
+    for names in [*([name] for name in valid.foreign), valid.foreign]:
+        nothing = await call(dict.fromkeys(names, NOBODYS), names)
+        for other in others:
+            assert await call(other, names) == nothing
+
+    assert town.database.execute("PRAGMA data_version").fetchall() == before
 
 
-@pytest.mark.parametrize(("method", "params"), FOREIGN)
-async def test_what_is_the_neighbours_is_answered_as_what_is_nobodys(
-    method: str, params: Any, call: Call, client: httpx.AsyncClient, neighbour: dict[str, Any], product: int
-) -> None:
-    nobodys = {"product": NOBODY, "image": NOBODY, "catalog": NOBODY, "own": product}
+@shared
+@pytest.mark.parametrize("method", LISTS)
+async def test_a_list_of_everything_shows_ones_own(method: str, town: Town) -> None:
+    made = [await things(town.core, ONE_OF_EACH, *tenant[:3]) for tenant in town.tenants]
+    seen = []
 
-    theirs = await call(method, filled(params, neighbour | {"own": product}), status=400)
-    nothing = await call(method, filled(params, nobodys), status=400)
+    for tenant in town.tenants:
+        rows = (await town.client.post(tenant.hook + method, json=EVERYTHING)).json()["result"][LISTS[method]]
+        seen.append({row["id"] for row in rows})
+        assert {row["iblockId"] for row in rows} <= {tenant.catalog, tenant.variations}
 
-    assert theirs == nothing
-    place = {"productId": neighbour["product"], "id": neighbour["image"]}
-    kept = await client.post(neighbour["hook"] + "catalog.productImage.get", json=place)
-    assert (await client.get(kept.json()["result"]["productImage"]["downloadUrl"])).content == PICTURE
+    assert len(set().union(*seen)) == sum(map(len, seen))
+    for ids, own in zip(seen, made, strict=True):
+        assert ids & set(own.values())
 
 
-async def test_lists_show_nothing_of_the_neighbours(
-    call: Call, client: httpx.AsyncClient, neighbour: dict[str, Any], product: int
-) -> None:
-    select = ["id", "iblockId"]
-    theirs = {"select": select, "filter": {"iblockId": neighbour["catalog"]}}
-    everybodys = {"select": select, "filter": {">iblockId": 0}}
+@shared
+async def test_applications_see_their_own_account_only(town: Town) -> None:
+    seen = []
 
-    products = await call("catalog.product.list", everybodys)
-    catalogs_ = await call("catalog.catalog.list")
-    their_products = await client.post(neighbour["hook"] + "catalog.product.list", json=everybodys)
-    their_catalogs = await client.post(neighbour["hook"] + "catalog.catalog.list")
+    for name, tenant in zip(("main", "neighbour", "third"), town.tenants, strict=True):
+        made = (await make_application(town.core, account=name)).application
+        auth = {"auth": (await oauth.issue_tokens(town.core, made.id, tenant.admin.user_id)).access_token}
+        rows = (await town.client.post("/rest/catalog.catalog.list", json=auth)).json()["result"]["catalogs"]
+        about = (await town.client.post("/rest/app.info", json=auth)).json()["result"]
+        assert [row["id"] for row in rows] == [tenant.catalog, tenant.variations]
+        assert about["client_id"] == made.client_id
+        seen.append(about["install"]["member_id"])
 
-    assert (await call("catalog.product.list", theirs))["result"] == {"products": []}
-    assert [row["id"] for row in products["result"]["products"]] == [product]
-    assert [row["id"] for row in their_products.json()["result"]["products"]] == [neighbour["product"]]
-    assert [row["id"] for row in catalogs_["result"]["catalogs"]] == [1, 2]
-    assert [row["id"] for row in their_catalogs.json()["result"]["catalogs"]] == [neighbour["catalog"]]
+    assert len(set(seen)) == 3
 
 
 async def test_a_product_cannot_be_moved_into_the_neighbours_catalog(
@@ -149,23 +201,3 @@ async def test_bytes_are_shared_within_an_account_and_never_across(
         await make_image(core, admin, product, PICTURE)
 
     assert len(await core.blobs.of_keys(0)) == 2
-
-
-@pytest.mark.parametrize("method", METHOD_NAMES)
-async def test_every_method_takes_the_scope_catalog(
-    method: str, client: httpx.AsyncClient, core: Core, seed: Seed
-) -> None:
-    code = await access.create_webhook(core, "main", seed.user_id, frozenset({"user"}))
-
-    answer = await client.post(f"/rest/{seed.user_id}/{code}/{method}", json={})
-
-    assert (answer.status_code, answer.json()["error"]) == (403, "insufficient_scope")
-
-
-@pytest.mark.parametrize("method", METHOD_NAMES)
-async def test_every_method_takes_a_credential(method: str, client: httpx.AsyncClient, seed: Seed) -> None:
-    del seed
-
-    answer = await client.post(f"/rest/{method}", json={})
-
-    assert (answer.status_code, answer.json()["error"]) == (401, "NO_AUTH_FOUND")

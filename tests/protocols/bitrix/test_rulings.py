@@ -1,20 +1,20 @@
-"""Rulings on the wire: decisions 1, 2 and 6, and rows of the sheet's section 13 that have no file of their own.
+"""Rulings on the wire: decisions 1, 2 and 6, and rows of the sheet's section 13 that have no file of their own."""
 
-Rows 3 and 7 to 9 stand in test_vectors.py and test_lists.py, 15 to 17 in test_files.py and test_base64.py, 22
-and 23 in test_links.py.
-"""
-
+import re
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 import pictures
-from build import Call, file_content, make_image, make_product
+from build import Call, Clock, file_content, make_image, make_product
+from oauth_client import make_application
 from packshot.config import Settings
 from packshot.domain.access import Principal
 from packshot.domain.images import ImageRole, ProductImage
 from packshot.protocols.bitrix.errors import BitrixSettings
+from packshot.services import applications, oauth
 from packshot.services.core import Core
 from packshot.services.setup import Seed
 
@@ -113,6 +113,52 @@ async def test_decision_6_of_equal_keys_the_last_one_wins(client: httpx.AsyncCli
 
 # Section 13
 
+TESTED: dict[int, str] = {
+    1: "test_decision_1_a_code_of_digits_is_a_bare_number",
+    2: "test_row_2_an_unknown_method_is_a_404",
+    3: "test_vector_10_a_wrong_code_a_foreign_user_and_an_expired_webhook_are_unknown",
+    4: "test_row_4_a_token_nobody_issued_and_one_whose_time_is_over_are_told_apart",
+    5: "test_fifty_commands_run_and_each_further_one_is_told_that_it_is_too_many",
+    6: "test_a_batch_without_commands_is_refused",
+    7: "test_row_7_without_counting_there_is_neither_total_nor_next",
+    8: "test_row_8_filters_hold_all_at_once_and_unknown_ones_are_ignored",
+    9: "test_row_9_select_chooses_fields_and_ignores_unknown_ones",
+    10: "test_row_10_an_unknown_type_is_refused_in_clear_words",
+    11: "test_row_11_a_replaced_picture_is_not_found_any_more",
+    12: "test_row_12_a_list_is_ordered_by_id",
+    13: "test_row_13_deleting_an_image_by_another_product_deletes_nothing",
+    14: "test_row_14_an_id_is_never_used_twice",
+    15: "test_decision_22_a_format_we_keep_is_known_by_its_bytes_whatever_its_name",
+    16: "test_decision_3_any_text_is_read_by_the_rule",
+    17: "test_row_17_a_file_may_come_as_list_as_map_and_as_filedata",
+    18: "test_row_18_a_missing_field_is_named",
+    19: "test_row_19_what_is_not_there_is_said_in_a_sentence",
+    20: "test_only_who_may_call_a_method_gets_through",
+    21: "test_an_image_changes_no_product_where_the_setting_says_so",
+    22: "test_row_22_a_download_link_has_the_documented_anatomy_and_no_secret",
+    23: "test_row_23_the_detail_url_is_the_documented_root_relative_path",
+    24: "test_a_method_that_ends_in_xml_is_answered_in_xml",
+    25: "test_without_the_setting_no_page_may_read_an_answer",
+    26: "test_commands_of_a_batch_count_each_for_its_own_method",
+    27: "test_accounts_and_source_addresses_have_buckets_of_their_own",
+    28: "test_row_28_an_error_has_two_keys_and_no_time",
+    29: "test_row_29_a_key_of_idempotency_is_ignored",
+    30: "test_the_newer_rest_is_told_in_its_own_words_that_there_is_no_such_method",
+    31: "test_a_webhook_over_plain_http_is_refused_where_https_is_required",
+    32: "test_row_32_a_missing_product_id_is_code_100",
+}
+"""A test of each row of the section, wherever it stands."""
+
+
+def test_every_row_and_every_vector_has_a_test() -> None:
+    texts = [path.read_text("utf-8") for path in (Path(__file__).parents[2]).rglob("test_*.py")]
+    names = {name for text in texts for name in re.findall(r"^(?:async )?def (test_\w+)", text, re.MULTILINE)}
+    vectors = {int(match[1]) for name in names if (match := re.match(r"test_vector_(\d+)_", name))}
+
+    assert sorted(TESTED) == list(range(1, 33))
+    assert not set(TESTED.values()) - names
+    assert vectors == set(range(1, 15))
+
 
 @pytest.mark.parametrize(
     "method", ["catalog.productImage.update", "catalog.productImage", "nothing", "catalog.productImage.list.json.json"]
@@ -121,6 +167,26 @@ async def test_row_2_an_unknown_method_is_a_404(method: str, call: Call) -> None
     answer = await call(method, status=404)
 
     assert answer == {"error": "ERROR_METHOD_NOT_FOUND", "error_description": "Method not found!"}
+
+
+async def test_row_4_a_token_nobody_issued_and_one_whose_time_is_over_are_told_apart(
+    client: httpx.AsyncClient, core: Core, seed: Seed, clock: Clock
+) -> None:
+    made = (await make_application(core)).application
+    token = (await oauth.issue_tokens(core, made.id, seed.user_id)).access_token
+
+    good = await client.post("/rest/catalog.catalog.list", json={"auth": token})
+    unknown = await client.post("/rest/catalog.catalog.list", json={"auth": token[::-1]})
+    clock.advance(3_600)
+    expired = await client.post("/rest/catalog.catalog.list", json={"auth": token})
+    await applications.delete(core, made.client_id)
+    clock.advance(1)
+    revoked = await client.post("/rest/catalog.catalog.list", json={"auth": token})
+
+    assert good.status_code == 200
+    assert (unknown.status_code, unknown.json()["error"]) == (401, "invalid_token")
+    assert (expired.status_code, expired.json()["error"]) == (401, "expired_token")
+    assert (revoked.status_code, revoked.json()["error"]) == (401, "invalid_token")
 
 
 @pytest.mark.parametrize("kind", ["DETAIL_PICTURE", "PREVIEW_PICTURE", "MORE_PHOTO"])
@@ -248,6 +314,15 @@ async def test_row_28_an_error_has_two_keys_and_no_time(client: httpx.AsyncClien
     for answer in answers:
         assert answer.status_code >= 400
         assert answer.json().keys() == {"error", "error_description"}
+
+
+async def test_row_29_a_key_of_idempotency_is_ignored(client: httpx.AsyncClient, hook: str, product: int) -> None:
+    add = {"fields": {"productId": product}, "fileContent": UPLOAD}
+
+    answers = [await client.post(hook + ADD, json=add, headers={"Idempotency-Key": "once"}) for _ in range(2)]
+
+    first, second = (answer.json()["result"]["productImage"]["id"] for answer in answers)
+    assert first != second
 
 
 @pytest.mark.parametrize("value", [None, ""])

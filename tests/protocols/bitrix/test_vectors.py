@@ -1,25 +1,28 @@
 """The ready test vectors of the fact sheet's section 15, one test each, under their numbers there.
 
-Vectors 8, 11 and 14 need batch, limits and XML; the rows of vector 9 stand in test_refusals.py.
+Vector 9 stands in test_refusals.py, 11 in test_limits.py.
 """
 
 import json
 from typing import Any
 from urllib.parse import quote
+from xml.etree import ElementTree as ET
 
 import httpx
 import pytest
 
 import pictures
 from build import Call, Clock, file_content, make_images, make_product, vendor_sample
+from oauth_client import make_application
 from packshot.domain.access import Principal
 from packshot.domain.images import ProductImage
-from packshot.services import access
+from packshot.services import access, oauth, users
 from packshot.services.core import Core
 from packshot.services.setup import Seed
 
 ADD = "catalog.productImage.add"
 LIST = "catalog.productImage.list"
+NO_PRODUCT = {"error": "0", "error_description": "Product with the specified identifier not found"}
 
 
 def sample_add(product: int) -> dict[str, Any]:
@@ -88,6 +91,20 @@ async def test_vector_4_a_token_is_looked_for_in_query_json_and_form(
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_token")
 
 
+@pytest.mark.parametrize("place", ["params", "json", "data"])
+async def test_vector_4_a_token_is_good_in_query_json_and_form(
+    place: str, client: httpx.AsyncClient, core: Core, seed: Seed, product: int
+) -> None:
+    made = await make_application(core)
+    token = (await oauth.issue_tokens(core, made.application.id, seed.user_id)).access_token
+    verb = "GET" if place == "params" else "POST"
+    sent: Any = {place: {"auth": token, "productId": str(product)}}
+
+    answer = await client.request(verb, f"/rest/{LIST}", **sent)
+
+    assert answer.json()["result"] == {"productImages": []}
+
+
 async def test_vector_4_without_a_credential_nothing_is_answered(client: httpx.AsyncClient, seed: Seed) -> None:
     del seed
 
@@ -114,6 +131,48 @@ async def test_vector_5_an_image_can_be_got_listed_and_deleted(call: Call, produ
     assert deleted["result"] is True
     assert (empty["result"], empty["total"]) == ({"productImages": []}, 0)
     assert gone == {"error": 0, "error_description": "Image with the specified identifier not found"}
+
+
+@pytest.mark.parametrize("keys", [("0", "1", "2"), ("new", "image", "bad"), ("5", "1", "x"), None])
+async def test_vector_8_a_batch_makes_a_product_and_puts_an_image_on_it(
+    keys: tuple[str, str, str] | None, call: Call
+) -> None:
+    names = keys or ("0", "1", "2")
+    upload = f"fileContent[0]=a.png&fileContent[1]={quote(file_content(pictures.png())[1], safe='')}"
+    commands = (
+        "catalog.product.add?fields[iblockId]=1&fields[name]=Shirt",
+        f"catalog.productImage.add?fields[productId]=$result[{names[0]}][element][id]&{upload}",
+        "batch?cmd[a]=server.time",
+    )
+
+    answer = await call("batch", {"cmd": dict(zip(names, commands, strict=True)) if keys else list(commands)})
+
+    sections, refused = answer["result"], {"error": "ERROR_BATCH_METHOD_NOT_ALLOWED"}
+    as_lists = names == ("0", "1", "2")
+    made, image = sections["result"] if as_lists else [sections["result"][name] for name in names[:2]]
+    assert image["productImage"]["productId"] == made["element"]["id"]
+    assert isinstance(sections["result_time"], list) is as_lists
+    assert sections["result_error"][names[2]].items() >= refused.items()
+    assert (sections["result_total"], sections["result_next"]) == ([], [])
+
+
+@pytest.mark.parametrize(("failing", "errors"), [(0, [NO_PRODUCT]), (2, {"2": NO_PRODUCT})], ids=["first", "last"])
+async def test_vector_8_a_failure_keeps_its_key_wherever_it_stands(failing: int, errors: Any, call: Call) -> None:
+    commands = ["server.time"] * 3
+    commands[failing] = "catalog.product.get?id=999"
+
+    sections = (await call("batch", {"cmd": commands}))["result"]
+
+    # PHP encodes an array with the keys 0 to n-1 as a list, and with any others as an object.
+    assert sections["result_error"] == errors
+    assert len(sections["result"]) == 2
+
+
+async def test_vector_8_of_fifty_one_commands_the_last_is_too_many(call: Call) -> None:
+    sections = (await call("batch", {"cmd": ["server.time"] * 51}))["result"]
+
+    assert len(sections["result"]) == 50
+    assert sections["result_error"]["50"]["error"] == "ERROR_BATCH_LENGTH_EXCEEDED"
 
 
 @pytest.mark.parametrize("count", [0, 1, 50, 51, 120])
@@ -171,6 +230,29 @@ async def test_vector_10_a_wrong_code_a_foreign_user_and_an_expired_webhook_are_
         assert answer.json() == {"error": "NO_AUTH_FOUND", "error_description": "Wrong authorization data"}
 
 
+async def test_vector_10_a_viewer_adds_nothing(client: httpx.AsyncClient, core: Core, product: int) -> None:
+    viewer = await users.add(core, "main", "ann", "viewer")
+    code = await access.create_webhook(core, "main", viewer, frozenset({"catalog"}))
+
+    answer = await client.post(f"/rest/{viewer}/{code}/{ADD}", json=sample_add(product))
+
+    assert answer.status_code == 400
+    assert answer.json() == {"error": 200040300020, "error_description": "Access Denied"}
+
+
+async def test_vector_10_a_token_ends_after_its_hour(
+    client: httpx.AsyncClient, core: Core, seed: Seed, clock: Clock
+) -> None:
+    made = await make_application(core)
+    token = (await oauth.issue_tokens(core, made.application.id, seed.user_id)).access_token
+    clock.advance(3_600)
+
+    answer = await client.post(f"/rest/{LIST}", json={"auth": token})
+
+    assert answer.status_code == 401
+    assert answer.json() == {"error": "expired_token", "error_description": "The access token provided has expired"}
+
+
 async def test_vector_10_a_webhook_without_the_scope_is_told_so(
     client: httpx.AsyncClient, seed: Seed, core: Core
 ) -> None:
@@ -211,3 +293,14 @@ async def test_vector_13_links_need_nothing_but_themselves(
     assert not client.cookies
     assert downloaded.content == public.content == pictures.png()
     assert refused.status_code == 403
+
+
+async def test_vector_14_a_list_is_xml_with_the_root_response(
+    client: httpx.AsyncClient, hook: str, product: int, image: ProductImage
+) -> None:
+    answer = await client.post(f"{hook}{LIST}.xml", json={"productId": product})
+
+    root = ET.fromstring(answer.content)
+    assert root.tag == "response"
+    assert root.findtext("result/productImages/item/id") == str(image.id)
+    assert root.findtext("total") == "1"

@@ -1,176 +1,156 @@
-"""catalog.product.add, get, list, update and delete: simple products, enough to hang pictures on."""
+"""catalog.product.*, catalog.product.sku.*, .offer.* and .service.*: the same seven methods for each sort of product.
 
-from collections.abc import Callable
-from datetime import tzinfo
-from functools import lru_cache, partial
+Sources: the pages catalog.product.add, get, list, update, delete, download and getFieldsByFilter with their
+counterparts for parent products, variations and services, which say the same.
+"""
+
+import re
+from collections.abc import Awaitable, Callable
 from typing import Any
-from urllib.parse import quote
 
+from packshot.domain.access import Right
 from packshot.domain.errors import InvalidRequest
-from packshot.domain.images import ProductImage
-from packshot.domain.paging import Value
-from packshot.domain.products import FIELDS, Fields, Kind
-from packshot.protocols.bitrix import wire
-from packshot.protocols.bitrix.call import Answer, Call
+from packshot.domain.images import ImageRole
+from packshot.domain.products import Kind
+from packshot.protocols.bitrix import product_fields, wire
+from packshot.protocols.bitrix.call import Answer, Call, File
+from packshot.protocols.bitrix.errors import MISSING, WrongParameter
+from packshot.protocols.bitrix.product_edits import PROPERTY, ROLES, read
+from packshot.protocols.bitrix.product_fields import Family
 from packshot.protocols.bitrix.wire import Field
 from packshot.services import products
 from packshot.services.products import Product
 
-KINDS = (Kind.SIMPLE,)
-
-_NAMES = {
-    "catalog_id": "iblockId",
-    "kind": "type",
-    "section_id": "iblockSectionId",
-    "created_at": "dateCreate",
-    "changed_at": "timestampX",
-    "active_from": "dateActiveFrom",
-    "active_to": "dateActiveTo",
-}
+_PROPERTY_BY_NAME = re.compile(r"property_?(\w+)", re.ASCII | re.IGNORECASE)
+_PROPERTY_IN_FILTER = re.compile(r"\W*(property_?\d{1,18})", re.ASCII | re.IGNORECASE)
 
 
-def _camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(word.capitalize() for word in rest)
-
-
-WIRE_NAMES: dict[str, str] = {name: _NAMES.get(name, _camel(name)) for name in FIELDS if name != "parent_id"}
-"""From our name of a field to Bitrix24's. Source: page "Data types", catalog_product."""
-
-_BY_KEY = {wire.field_key(wire_name): name for name, wire_name in WIRE_NAMES.items()}
-
-
-async def add(call: Call) -> Answer:
-    """Add a simple product; `result.element` is the whole product. Source: page catalog.product.add."""
+async def add(family: Family, call: Call) -> Answer:
+    """Add a product, with its pictures; the answer is the whole product."""
     values = wire.fields(call.params)
     wire.required(values, ("iblockId", "name"))
-    product = await products.add(call.core, call.caller, Kind.SIMPLE, _read(values, call.zone))
-    return Answer({"element": _write(call, product)})
+    fields, parts = read(family, values, call.zone)
+    product = await products.add(call.core, call.caller, family.kinds[0], fields, parts)
+    return Answer({family.changed_key: product_fields.written(family, product, call.zone)})
 
 
-async def get(call: Call) -> Answer:
-    """One product with its pictures. Source: page catalog.product.get."""
-    product = await products.get(call.core, call.caller, wire.identifier(call.params, "id"), KINDS)
-    return Answer({"product": _write(call, product)})
+async def get(family: Family, call: Call) -> Answer:
+    """One product with its pictures and properties."""
+    product = await products.get(call.core, call.caller, wire.identifier(call.params, "id"), family.kinds)
+    return Answer({family.key: product_fields.written(family, product, call.zone)})
 
 
-async def list_(call: Call) -> Answer:
-    """A page of products, under the one key `products`. Source: page catalog.product.list.
+async def list_(family: Family, call: Call) -> Answer:
+    """A page of products under one key: the selected fields, pictures and properties.
 
     Raises:
         InvalidRequest: `select` lacks `id` or `iblockId`, or `filter` lacks `iblockId`.
     """
-    known = _filters(call.zone)
-    _require_select(call)
+    selected = _selected(call)
+    known = product_fields.filters(family, call.zone) | _property_filters(call)
     wanted = wire.query(call.params, known)
     if not any(condition.field == "catalog_id" for condition in wanted.conditions):
         raise InvalidRequest("filter", "Required filter fields: iblockId")
-    chosen = wire.selection(call.params, _BY_KEY)
-    page = await products.list_all(call.core, call.caller, KINDS, chosen, wanted)
-    return wire.listed("products", page, wanted, partial(_row, zone=call.zone))
+    fields = product_fields.by_key(family)
+    chosen = set(fields.values()) if "*" in selected else {fields[key] for key in selected & fields.keys()}
+    parts = _parts(selected)
+    page = await products.list_all(call.core, call.caller, family.kinds, chosen, wanted, parts)
+
+    def write(product: Product) -> dict[str, Any]:
+        row = product_fields.row(product, chosen, call.zone)
+        return row | _chosen_parts(product, selected) if parts else row
+
+    return wire.listed(family.list_key, page, wanted, write)
 
 
-async def update(call: Call) -> Answer:
-    """Change a product; `result.element` is the whole product afterwards. Source: page catalog.product.update."""
+async def update(family: Family, call: Call) -> Answer:
+    """Change a product; the answer is the whole product afterwards."""
     product_id = wire.identifier(call.params, "id")
-    changes = _read(wire.fields(call.params), call.zone)
-    product = await products.update(call.core, call.caller, product_id, KINDS, changes)
-    return Answer({"element": _write(call, product)})
+    changes, parts = read(family, wire.fields(call.params), call.zone)
+    product = await products.update(call.core, call.caller, product_id, family.kinds, changes, parts)
+    return Answer({family.changed_key: product_fields.written(family, product, call.zone)})
 
 
-async def delete(call: Call) -> Answer:
-    """Delete a product with its pictures; `result` is true. Source: page catalog.product.delete."""
-    await products.remove(call.core, call.caller, wire.identifier(call.params, "id"), KINDS)
+async def delete(family: Family, call: Call) -> Answer:
+    """Delete a product with its pictures, a parent with its variations; `result` is true."""
+    await products.remove(call.core, call.caller, wire.identifier(call.params, "id"), family.kinds)
     return Answer(result=True)
 
 
-def _require_select(call: Call) -> None:
-    names = wire.param(call.params, "select")
-    given = {wire.field_key(name) for name in names if isinstance(name, str)} if isinstance(names, list) else set()
-    if not {"id", "iblockid"} <= given:
-        raise InvalidRequest("select", "Required select fields: id, iblockId")
+async def download(family: Family, call: Call) -> File:
+    """A file in a field of a product. The one of catalog.product serves every sort, as all file addresses name it."""
+    values = wire.fields(call.params)
+    wire.required(values, ("fileId", "productId", "fieldName"))
+    place = wire.identifier(values, "productId"), _file_field(wire.param(values, "fieldName"))
+    kinds = tuple(Kind) if Kind.SIMPLE in family.kinds else family.kinds
+    return File(await products.open_file(call.core, call.caller, kinds, place, wire.identifier(values, "fileId")))
 
 
-@lru_cache(maxsize=8)
-def _filters(zone: tzinfo) -> dict[str, Field]:
-    return {key: Field(name, _reader(name, zone)) for key, name in _BY_KEY.items()}
+async def get_fields_by_filter(family: Family, call: Call) -> Answer:
+    """What each field of a product in that catalog is."""
+    wanted = wire.param(call.params, "filter")
+    if not isinstance(wanted, dict) or not wanted:
+        raise WrongParameter("filter", MISSING % "filter")
+    wire.required(wanted, ("iblockId",))
+    declared = await products.properties_of(call.core, call.caller, wire.identifier(wanted, "iblockId"))
+    return Answer({family.key: product_fields.descriptions(family, declared)})
 
 
-def _reader(name: str, zone: tzinfo) -> Callable[[Any], Value]:
-    readers: dict[str, Callable[[Any], Value]] = {
-        "integer": wire.read_integer,
-        "number": wire.read_number,
-        "text": wire.read_text,
-        "flag": wire.read_flag,
-        "moment": partial(wire.read_moment, zone=zone),
-    }
-    return readers[FIELDS[name]]
-
-
-def _read(values: dict[str, Any], zone: tzinfo) -> Fields:
-    """The fields we know, with typed values; unknown ones are ignored. Raises: InvalidRequest."""
-    fields: Fields = {}
-    for key, value in values.items():
-        name = _BY_KEY.get(wire.field_key(key))
-        if name is None:
-            continue
-        try:
-            fields[name] = _reader(name, zone)(value)
-        except (ValueError, OverflowError):
-            raise InvalidRequest(key, f"Wrong format of field `{key}`") from None
-    return fields
-
-
-def _row(fields: Fields, zone: tzinfo) -> dict[str, Any]:
-    return {WIRE_NAMES[name]: _value(name, value, zone) for name, value in fields.items()}
-
-
-def _value(name: str, value: Value, zone: tzinfo) -> Any:
-    match FIELDS[name]:
-        case "flag":
-            return wire.write_flag(value)
-        case "moment":
-            return wire.write_moment(value, zone)
-        case "number" if isinstance(value, float) and value.is_integer():
-            return int(value)
-        case _:
-            return value
-
-
-_ONLY_IN_LISTS = frozenset(
-    {"barcode_multi", "recur_scheme_length", "recur_scheme_type", "trial_price_id", "without_order"}
+VERBS: tuple[tuple[str, Callable[[Family, Call], Awaitable[Answer | File]], Right], ...] = (
+    ("add", add, "product:write"),
+    ("update", update, "product:write"),
+    ("get", get, "product:read"),
+    ("list", list_, "product:read"),
+    ("delete", delete, "product:write"),
+    ("download", download, "product:read"),
+    ("getFieldsByFilter", get_fields_by_filter, "product:read"),
 )
-"""Fields that only catalog.product.list shows, where they are selected."""
+"""The seven methods of every sort of product, with the right each needs."""
 
 
-def _write(call: Call, product: Product) -> dict[str, Any]:
-    shown = WIRE_NAMES.keys() - _ONLY_IN_LISTS
-    fields = {name: value for name, value in product.fields.items() if name in shown}
-    written = _row(fields, call.zone)
-    price = product.fields["purchasing_price"]
-    # The single-product answers print the price as text, lists as a number: so do the method pages.
-    written["purchasingPrice"] = None if price is None else f"{price:.6f}"
-    return written | _pictures(product)
+def _selected(call: Call) -> set[str]:
+    """What `select` names, as `wire.field_key` leaves it. Raises: InvalidRequest."""
+    names = wire.param(call.params, "select")
+    names = list(names.values()) if isinstance(names, dict) else names
+    selected = {wire.field_key(name) for name in names if isinstance(name, str)} if isinstance(names, list) else set()
+    if not {"id", "iblockid"} <= selected:
+        raise InvalidRequest("select", "Required select fields: id, iblockId")
+    return selected
 
 
-def _pictures(product: Product) -> dict[str, Any]:
-    """The pictures as fields: one object each, the further ones as values of their property."""
-    by_role = {image.role: image for image in product.images if image.role != "more"}
-    pictures: dict[str, Any] = {
-        f"{role}Picture": _file(by_role[role], f"{role}Picture") if role in by_role else None
-        for role in ("preview", "detail")
+def _parts(selected: set[str]) -> set[str]:
+    parts = set()
+    if selected & (ROLES.keys() | {"*"}):
+        parts.add("images")
+    if any(key == "property*" or PROPERTY.fullmatch(key) for key in selected):
+        parts |= {"images", "properties"}
+    return parts
+
+
+def _chosen_parts(product: Product, selected: set[str]) -> dict[str, Any]:
+    fields = product_fields.pictures(product) | product_fields.properties(product)
+    wanted = selected | (ROLES.keys() if "*" in selected else set())
+    return {
+        name: value
+        for name, value in fields.items()
+        if (key := wire.field_key(name)) in wanted or (key not in ROLES and "property*" in selected)
     }
-    if product.gallery_property is not None:
-        name = f"property{product.gallery_property}"
-        pictures[name] = [
-            {"value": _file(image, name), "valueId": str(image.id)} for image in product.images if image.role == "more"
-        ]
-    return pictures
 
 
-def _file(image: ProductImage, field: str) -> dict[str, str]:
-    """A file as product fields show it; the id is text here. Source: page "Data types", catalog_product."""
-    values = {"fieldName": field, "fileId": image.id, "productId": image.product_id}
-    query = "&".join(f"{quote(f'fields[{name}]')}={value}" for name, value in values.items())
-    url = f"/rest/catalog.product.download?{query}"
-    return {"id": str(image.id), "url": url, "urlMachine": url}
+def _property_filters(call: Call) -> dict[str, Field]:
+    """The properties that `filter` names: their values are compared as text."""
+    wanted = wire.param(call.params, "filter")
+    found = (_PROPERTY_IN_FILTER.fullmatch(name) for name in wanted) if isinstance(wanted, dict) else ()
+    keys = (wire.field_key(match[1]) for match in found if match)
+    return {key: Field(f"property{int(key.removeprefix('property'))}", wire.read_text) for key in keys}
+
+
+def _file_field(name: Any) -> ImageRole | int | str:
+    """The role of a single picture, or the id or code of a property. Raises: InvalidRequest."""
+    key = wire.field_key(str(name))
+    if key in ROLES:
+        return ROLES[key]
+    match = _PROPERTY_BY_NAME.fullmatch(str(name))
+    # The service says of everything else that there is no such property.
+    code = match[1] if match else ""
+    return int(code) if code.isdigit() and len(code) <= len(str(wire.MAX_ID)) - 1 else code.upper()

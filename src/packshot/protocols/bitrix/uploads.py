@@ -15,7 +15,7 @@ import pybase64
 from packshot.domain.errors import InvalidRequest
 from packshot.protocols.bitrix.errors import MISSING, WrongParameter
 from packshot.protocols.body import decode_json
-from packshot.services.images import Upload
+from packshot.services.originals import Upload
 
 _ALPHABET = (string.ascii_letters + string.digits + "+/").encode()
 _NOT_ALPHABET = bytes(set(range(256)) - set(_ALPHABET))
@@ -35,6 +35,18 @@ def upload(value: Any) -> Upload:
     pair = _pair(value)
     if not pair:
         raise WrongParameter("fileContent", MISSING % "fileContent")
+    return _upload(pair)
+
+
+def picture(value: Any, field: str) -> Upload:
+    """The picture in the `fileData` of a field. Raises: InvalidRequest."""
+    pair = _pair(value)
+    if not pair:
+        raise InvalidRequest(field, f"Wrong format of field `{field}`")
+    return _upload(pair)
+
+
+def _upload(pair: list[Any]) -> Upload:
     name = _plain(pair[0]) if len(pair) > 1 else None
     if not isinstance(name, str) or not name.strip():
         raise InvalidRequest("fileContent", "The file name is not specified")

@@ -24,7 +24,7 @@ _FLAGS = {"y": 1, "1": 1, "true": 1, "n": 0, "0": 0, "false": 0}
 
 # The longest prefix wins, so the order matters.
 _OPERATORS: tuple[tuple[str, Operator], ...] = (
-    ("!=%", "not contains"),
+    ("!=%", "not like"),
     ("!%=", "not like"),
     ("!%", "not contains"),
     ("=%", "like"),
@@ -101,9 +101,15 @@ def field_key(name: str) -> str:
 
 
 def selection(params: Params, known: Mapping[str, str]) -> list[str]:
-    """The values of *known* (from `field_key` on) that `select` names; unknown ones are ignored, none means all."""
-    value = param(params, "select")
-    names = [value] if isinstance(value, str) else value if isinstance(value, list) else []
+    """The values of *known* (from `field_key` on) that `select` names; unknown ones are ignored, none means all.
+
+    Raises:
+        WrongParameter: `select` is neither a list nor a map. Source: page catalog.productProperty.list.
+    """
+    value = param(params, "select") or []
+    if not isinstance(value, list | dict):
+        raise WrongParameter("select", WRONG_TYPE % (_shown(value), "select", "array"))
+    names = value.values() if isinstance(value, dict) else value
     wanted = {field_key(name) for name in names if isinstance(name, str)}
     return [name for key, name in known.items() if key in wanted] or list(known.values())
 
@@ -151,14 +157,28 @@ def _conditions(params: Params, known: Mapping[str, Field]) -> list[Condition]:
 
 def _condition(field: Field, operator: Any, name: str, value: Any) -> Condition:
     values = value if isinstance(value, list) else list(value.values()) if isinstance(value, dict) else [value]
-    read = _text if "contains" in operator or "like" in operator else field.read
+    read = _pattern if "contains" in operator or "like" in operator else field.read
     try:
-        wanted = tuple(read(item) for item in values)
+        wanted = tuple(_read(read, item) for item in values)
     except (ValueError, OverflowError):
         raise InvalidValue(name, f"Wrong format of field `{name}`") from None
     if operator not in {"=", "!="} and len(wanted) != 1:
         raise InvalidValue(name, f"Wrong format of field `{name}`")
     return Condition(field.name, operator, wanted)
+
+
+def _read(read: Callable[[Any], Value], value: Any) -> Value:
+    """The value as its field reads it; `false` is PHP's way to say "empty" where it says nothing else."""
+    try:
+        return read(value)
+    except ValueError:
+        if value is False:
+            return read(None)
+        raise
+
+
+def _pattern(value: Any) -> str:
+    return "" if value is None else _text(value)
 
 
 def _orderings(params: Params, known: Mapping[str, Field]) -> list[Ordering]:

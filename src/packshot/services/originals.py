@@ -1,0 +1,166 @@
+"""Storing originals: uploads are examined, then their bytes are written, then all that points at them in one work."""
+
+import asyncio
+import contextlib
+import hashlib
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+import msgspec
+
+from packshot.domain.errors import PackshotError, Unavailable
+from packshot.domain.originals import Header, NewBlob, check_header, check_size
+from packshot.imaging.probe import probe
+from packshot.services import accounts
+from packshot.services.core import Core
+from packshot.storage import blob_rows
+from packshot.storage.blob_rows import StoredBlob
+from packshot.storage.blobs import new_key
+from packshot.storage.database import Tx
+
+Result = TypeVar("Result")
+
+INLINE_BYTES = 32 * 1024
+"""Up to this size an upload is decoded and hashed on the event loop; a thread would cost more."""
+
+_TRIES = 3
+
+
+class Upload(msgspec.Struct, frozen=True):
+    """A picture on its way in: its name, about how many bytes it has, and how to get at them."""
+
+    name: str
+    about_bytes: int
+    read: Callable[[], bytes]
+
+
+class Examined(msgspec.Struct, frozen=True):
+    """The bytes of an upload with what they are; nothing of it has been stored yet."""
+
+    data: bytes
+    blob: NewBlob
+
+
+class _Brought(msgspec.Struct, frozen=True):
+    """`seen`: the live blob with these bytes, if any. `own_key`: where we wrote them, if that cannot be shared."""
+
+    blob: NewBlob
+    seen: StoredBlob | None
+    own_key: str | None
+
+
+async def examine(core: Core, upload: Upload) -> Examined:
+    """Look at an upload before anything is stored. Raises: InvalidRequest, UnacceptableImage."""
+
+    def look() -> Examined:
+        data = upload.read()
+        check_size(len(data), core.limits)
+        header: Header = probe(data)
+        check_header(header, core.limits)
+        return Examined(data, NewBlob(hashlib.sha256(data).hexdigest(), len(data), header))
+
+    if upload.about_bytes <= INLINE_BYTES:
+        return look()
+    return await asyncio.get_running_loop().run_in_executor(core.threads, look)
+
+
+async def store(
+    core: Core, account_id: int, originals: Sequence[Examined], work: Callable[[Tx, list[int]], Awaitable[Result]]
+) -> Result:
+    """Run *work* in one transaction with the ids of the blobs that hold the originals, in their order.
+
+    Their bytes are on the disk before it begins. If it is refused nothing is kept, neither rows nor bytes.
+
+    Raises:
+        StoreFull: there is no room.
+        Unavailable: the store cannot be written to.
+        PackshotError: whatever the work raises.
+    """
+    begun = core.now()
+    for _ in range(_TRIES):
+        if done := await _try_to_store(core, account_id, originals, work, begun):
+            return done[0]
+    raise Unavailable("blob store")
+
+
+async def _try_to_store(
+    core: Core,
+    account_id: int,
+    originals: Sequence[Examined],
+    work: Callable[[Tx, list[int]], Awaitable[Result]],
+    begun: int,
+) -> tuple[Result] | None:
+    """Bytes first, pointers second. None when a blob to share was doomed in between: look again."""
+    brought = await _bring_all(core, account_id, originals)
+
+    async def commit(tx: Tx) -> tuple[tuple[Result], set[str]] | None:
+        ids = await _point(tx, account_id, brought, begun)
+        if ids is None:
+            return None
+        done = await work(tx, [ids[original.blob.digest][0] for original in originals])
+        return (done,), {key for _, key in ids.values() if key}
+
+    keys = {one.own_key for one in brought if one.own_key}
+    if core.now() - begun > core.upkeep.grace_s // 2 * 1_000_000:
+        raise Unavailable("blob store")  # so slow that the sweep might take the bytes before they have a row
+    try:
+        committed = await core.db.write(commit)
+    except Unavailable:
+        raise  # nobody knows whether it was committed: the sweep finds the bytes if they are not needed
+    except PackshotError:
+        await _discard(core, keys)
+        raise
+    done, used = committed or (None, set())
+    await _discard(core, keys - used)
+    return done
+
+
+async def _bring_all(core: Core, account_id: int, originals: Sequence[Examined]) -> list[_Brought]:
+    """Equal bytes are brought once."""
+    brought: list[_Brought] = []
+    try:
+        for original in {original.blob.digest: original for original in originals}.values():
+            brought.append(await _bring(core, account_id, original))  # noqa: PERF401 - the list is needed half-made
+    except PackshotError:
+        await _discard(core, {one.own_key for one in brought if one.own_key})
+        raise
+    return brought
+
+
+async def _bring(core: Core, account_id: int, original: Examined) -> _Brought:
+    blob = original.blob
+    seen = await blob_rows.find_live(core.db, account_id, blob.digest)
+    if seen and await core.blobs.find_size(seen.key) == blob.size_bytes:
+        return _Brought(blob, seen, None)
+    own_key = new_key(blob.digest)
+    await core.blobs.put(own_key, original.data)
+    return _Brought(blob, seen, own_key)
+
+
+async def _point(
+    tx: Tx, account_id: int, brought: Sequence[_Brought], now: int
+) -> dict[str, tuple[int, str | None]] | None:
+    """By digest: the id of the blob that is live now, and the key of ours if that one is it."""
+    current = {one.blob.digest: await blob_rows.find_live(tx, account_id, one.blob.digest) for one in brought}
+    # Before the first change: a work that gives up leaves nothing.
+    if any(one.own_key is None and current[one.blob.digest] is None for one in brought):
+        return None
+    return {one.blob.digest: await _live(tx, account_id, one, current[one.blob.digest], now) for one in brought}
+
+
+async def _live(tx: Tx, account_id: int, one: _Brought, current: StoredBlob | None, now: int) -> tuple[int, str | None]:
+    if current and (one.own_key is None or current != one.seen):
+        return current.id, None
+    if current:  # its bytes were found missing or cut, and ours are whole
+        await blob_rows.mark_corrupt(tx, current.id)
+    await accounts.require_room(tx, account_id, one.blob.size_bytes)
+    blob_id = await blob_rows.add_blob(tx, account_id, one.blob, str(one.own_key), now)
+    await blob_rows.heal(tx, account_id, one.blob.digest, blob_id)
+    return blob_id, one.own_key
+
+
+async def _discard(core: Core, keys: set[str]) -> None:
+    """Give surplus bytes back; failing to only makes an orphan."""
+    for key in keys:
+        with contextlib.suppress(Unavailable):
+            await core.blobs.delete(key)

@@ -1,0 +1,150 @@
+"""Users: who may log in, with what password, and until when."""
+
+import asyncio
+import hashlib
+from functools import lru_cache
+
+from argon2 import PasswordHasher
+from argon2.exceptions import Argon2Error, InvalidHashError
+
+from packshot.domain.access import Principal, Role
+from packshot.domain.accounts import User, check_password, login_of
+from packshot.domain.errors import Conflict, InvalidValue, NotFound, Unauthenticated
+from packshot.services.access import account_called, hash_code, random_text
+from packshot.services.core import Core
+from packshot.storage import accounts, sessions
+from packshot.storage.database import Tx
+
+SESSION_CHARACTERS = 32
+SESSION_S = 12 * 3600
+
+# 19 MiB and two rounds, about 20 ms: what OWASP asks of argon2id, and little enough that a few logins at once
+# do no harm.
+_HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+
+
+async def add(core: Core, account: str, login: str, role: Role, person: tuple[str, str, str] = ("", "", "")) -> int:
+    """Make a user and return their id; until a password is set they cannot log in.
+
+    *person* is first name, last name and e-mail address.
+
+    Raises:
+        NotFound: no such account.
+        InvalidValue: the login cannot be used.
+        Conflict: somebody has that login, in whatever account.
+    """
+    login, now = login_of(login), core.now()
+    account_id = await account_called(core, account)
+
+    async def work(tx: Tx) -> int:
+        if await accounts.find_login(tx, login):
+            raise Conflict(f"The login {login} is taken")
+        user_id = await accounts.add_user(tx, account_id, role, now, login)
+        await accounts.set_person(tx, user_id, *person)
+        return user_id
+
+    return await core.db.write(work)
+
+
+async def set_password(core: Core, login: str, password: str) -> None:
+    """Give the user a new password, and end all their logins. Raises: NotFound, InvalidValue."""
+    check_password(password)
+    user = await get(core, login)
+    password_hash = await asyncio.get_running_loop().run_in_executor(core.threads, _HASHER.hash, password)
+
+    async def work(tx: Tx) -> None:
+        await accounts.set_password(tx, user.id, password_hash)
+        await sessions.remove_sessions(tx, user.id)
+
+    await core.db.write(work)
+
+
+async def disable(core: Core, login: str) -> None:
+    """Shut the user out: no login, webhook or token of theirs is good while this lasts. Raises: NotFound."""
+    user, now = await get(core, login), core.now()
+
+    async def work(tx: Tx) -> None:
+        await accounts.set_disabled(tx, user.id, now)
+        await sessions.remove_sessions(tx, user.id)
+
+    await core.db.write(work)
+
+
+async def enable(core: Core, login: str) -> None:
+    """Let the user in again. Raises: NotFound."""
+    user = await get(core, login)
+    await core.db.write(lambda tx: accounts.set_disabled(tx, user.id, None))
+
+
+async def get(core: Core, login: str) -> User:
+    """The user with that login. Raises: NotFound."""
+    found = await accounts.find_login(core.db, login.strip().casefold())
+    if found is None:
+        raise NotFound("user", login)
+    return found[0]
+
+
+async def of_id(core: Core, caller: Principal, user_id: int) -> User:
+    """The user of that id in the caller's account. Raises: NotFound."""
+    found = await accounts.find_user(core.db, caller.account_id, user_id)
+    if found is None:
+        raise NotFound("user", user_id)
+    return found
+
+
+async def of_account(core: Core, account: str) -> list[User]:
+    """All users of the account of that name, by id. Raises: NotFound."""
+    return await accounts.of_users(core.db, await account_called(core, account))
+
+
+async def log_in(core: Core, login: str, password: str) -> str:
+    """The secret of a new login in a browser, good for `SESSION_S` seconds.
+
+    It takes as long for a login that nobody has as for a wrong password.
+
+    Raises:
+        Unauthenticated: login and password do not match, or the user has none or was shut out.
+    """
+    found = await accounts.find_login(core.db, login.strip().casefold())
+    user, password_hash = found or (None, None)
+    matches = await asyncio.get_running_loop().run_in_executor(core.threads, _matches, password_hash, password)
+    if user is None or password_hash is None or not matches or user.disabled_at is not None:
+        raise Unauthenticated("wrong")
+    session, now = random_text(SESSION_CHARACTERS), core.now()
+
+    async def work(tx: Tx) -> None:
+        await sessions.add_session(tx, user.id, hash_code(session), now + SESSION_S * 1_000_000)
+        await accounts.set_last_login(tx, user.id, now)
+
+    await core.db.write(work)
+    return session
+
+
+async def of_session(core: Core, session: str) -> User | None:
+    """The user behind a login in a browser; None where it has ended."""
+    found = await sessions.find_session(core.db, hash_code(session), core.now())
+    return None if found is None else await accounts.find_user(core.db, *found)
+
+
+async def log_out(core: Core, session: str) -> None:
+    """End a login in a browser."""
+    await core.db.write(lambda tx: sessions.remove_session(tx, hash_code(session)))
+
+
+def form_token(core: Core, session: str) -> str:
+    """What a form has to bring along to show that we made it for the browser with that session."""
+    key = core.signing_keys[max(core.signing_keys)]
+    return hashlib.blake2b(session.encode(), key=key, digest_size=20, person=b"form").hexdigest()
+
+
+def _matches(password_hash: str | None, password: str) -> bool:
+    try:
+        check_password(password)
+        return _HASHER.verify(password_hash or _nobodys_hash(), password)
+    except (Argon2Error, InvalidHashError, InvalidValue):
+        return False
+
+
+@lru_cache(maxsize=1)
+def _nobodys_hash() -> str:
+    return _HASHER.hash(random_text(SESSION_CHARACTERS))

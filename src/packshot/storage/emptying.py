@@ -1,0 +1,20 @@
+"""Emptying a store of everything that catalogs hold; who may call it stays."""
+
+from packshot.storage.database import Tx
+
+HELD = ("property_value", "product_section", "image", "product", "section", "property", "catalog")
+"""The tables that catalogs and all in them live in, those that point at others first."""
+
+WAITING = ("outbox", "offline_event", "fault_rule")
+"""What waits to be told of them, and what goes wrong on purpose; their ids go on, since receivers know them."""
+
+
+async def empty(tx: Tx) -> None:
+    """Delete every catalog of every account with all that it holds, and begin their ids at 1 again.
+
+    Blobs stay, for upkeep to find or for equal pictures to share.
+    """
+    for table in (*WAITING, *HELD):
+        await tx.run(f"DELETE FROM {table}")
+    # Elsewhere than on SQLite the sequences are restarted.
+    await tx.run(f"DELETE FROM sqlite_sequence WHERE name IN ({', '.join(repr(table) for table in HELD)})")
