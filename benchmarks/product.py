@@ -15,6 +15,9 @@ from benchmarks.load import PER_PRODUCT, Call, Candidate, Catalogue
 from benchmarks.servers import Server, ServerError, ask, free_port, program, run_once, running
 
 DATABASE = "packshot.sqlite3"
+PRODUCTS = 100_000
+"""How many products there are; only the first have images."""
+
 Values = dict[str, object]
 
 
@@ -52,7 +55,7 @@ class Packshot:
 
 @contextlib.contextmanager
 def started(folder: Path, images: int) -> Iterator[Packshot]:
-    """Packshot on a new data folder in *folder*, with so many images, `PER_PRODUCT` to a product.
+    """Packshot on a new data folder in *folder*, with `PRODUCTS` products and so many images, `PER_PRODUCT` to one.
 
     Raises:
         ServerError: a command or the set-up failed.
@@ -91,7 +94,7 @@ def _fill(database: Path, first: tuple[int, int], images: int) -> Catalogue:
     with contextlib.closing(sqlite3.connect(database, isolation_level=None, timeout=30)) as connection:
         (blob,) = connection.execute("SELECT blob_id FROM image WHERE id = ?", (image,)).fetchone()
         connection.execute("BEGIN IMMEDIATE")
-        _copy(connection, "product", product, (_product(product + n) for n in range(1, images // PER_PRODUCT)))
+        _copy(connection, "product", product, (_product(product + n) for n in range(1, PRODUCTS)))
         _copy(connection, "blob", blob, (_blob(blob + n) for n in range(1, images)))
         _copy(connection, "image", image, (_image(n, product, image, blob) for n in range(1, images)))
         connection.execute("COMMIT")
@@ -100,7 +103,8 @@ def _fill(database: Path, first: tuple[int, int], images: int) -> Catalogue:
 
 
 def _product(row_id: int) -> Values:
-    return {"id": row_id, "xml_id": str(row_id)}
+    name = f"Product {row_id}"
+    return {"id": row_id, "xml_id": str(row_id), "name": name, "name_folded": name.casefold()}
 
 
 def _blob(row_id: int) -> Values:

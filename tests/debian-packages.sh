@@ -8,6 +8,8 @@ while read -r program package tests; do
     echo "missing: $program (Debian package $package), needed by: $tests"
 done <<EOF
 curl curl the documentation's own commands and the printed ones
+node nodejs the vendor's JavaScript SDK
+npm npm the vendor's JavaScript SDK
 strace strace the order of system calls of an upload
 EOF
 [ -z "$missing" ] && exit 0

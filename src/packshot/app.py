@@ -8,22 +8,30 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import msgspec
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from starlette.middleware.cors import CORSMiddleware
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from packshot import __version__
 from packshot.config import Settings
 from packshot.delivery import originals
 from packshot.domain.errors import PackshotError
+from packshot.emulator.faults import Faults
+from packshot.emulator.recorder import Recorder, recorded
 from packshot.observability import Asgi, Metrics, RequestLog, observed
+from packshot.protocols.bitrix.limits import limiter
+from packshot.protocols.bitrix.oauth import PREFIX, OAuth
 from packshot.protocols.bitrix.routes import Bitrix
 from packshot.protocols.body import InFlight
 from packshot.services import keyring
+from packshot.services.attempts import Attempts
 from packshot.services.core import Core
+from packshot.services.outbound import Outbound
 from packshot.storage import folder as data_folder
 from packshot.storage import migrations
 from packshot.storage.blobs.disk import DiskBlobs
@@ -58,27 +66,35 @@ async def open_core(
     threads = ThreadPoolExecutor(THREADS, "packshot")
     blobs = DiskBlobs(folder, threads, failed)
     blobs.prepare()
+    sealer = data_folder.Sealer(folder)
     db = open_database(path, failed)
+    outbound = Outbound(settings.outbound)
     try:
         yield Core(
             db=db,
             blobs=blobs,
             threads=threads,
             clock=clock,
-            signing_keys=await keyring.signing_keys(db, data_folder.Sealer(folder), int(clock() * 1_000_000)),
+            signing_keys=await keyring.signing_keys(db, sealer, int(clock() * 1_000_000)),
+            sealer=sealer,
             limits=settings.images,
             downloads=settings.downloads,
             upkeep=settings.upkeep,
+            events=settings.events,
+            outbound=outbound,
         )
     finally:
+        await outbound.close()
         await db.close()
         threads.shutdown()
 
 
-def build(core: Core, settings: Settings, ready: Callable[[], bool]) -> tuple[Asgi, RequestLog]:
+def build(
+    core: Core, settings: Settings, ready: Callable[[], bool], recorder: Recorder | None = None
+) -> tuple[Asgi, RequestLog]:
     """The whole application, and the log to flush when it ends.
 
-    It has both kinds of addresses, health, metrics, and a log line for each request.
+    It has both kinds of addresses, health, metrics, and a log line for each request. *recorder* keeps the calls.
     """
     in_flight = InFlight(settings.requests.in_flight_bytes)
     metrics = Metrics(
@@ -88,6 +104,18 @@ def build(core: Core, settings: Settings, ready: Callable[[], bool]) -> tuple[As
                 lambda: float(in_flight.held_bytes),
             ),
             "packshot_writes_queued": ("Works waiting for the database writer.", lambda: float(core.db.queued())),
+            "packshot_events_waiting": (
+                "Events waiting to be sent, counted once a minute.",
+                lambda: float(core.event_counts["waiting"]),
+            ),
+            "packshot_events_delivered": (
+                "Events taken by their receivers since the start.",
+                lambda: float(core.event_counts["delivered"]),
+            ),
+            "packshot_events_failed": (
+                "Attempts to send an event that failed since the start.",
+                lambda: float(core.event_counts["failed"]),
+            ),
         }
     )
     bitrix = Bitrix(
@@ -98,14 +126,38 @@ def build(core: Core, settings: Settings, ready: Callable[[], bool]) -> tuple[As
         send_original=partial(originals.send_attachment, core),
         limits=settings.requests,
         in_flight=in_flight,
+        limiter=limiter(settings.limits),
     )
     log = RequestLog(settings.log, metrics)
-    routes = _routes(core, bitrix, log, settings, ready)
-    return observed(_guarded(routes, settings.server.public_url), log), log
+    door = Faults(bitrix, bitrix.fail, core, settings.faults.rules)
+    oauth = OAuth(core, settings.bitrix, bitrix.base_url, settings.requests, in_flight, Attempts(core.clock))
+    routes = _routes(core, (_for_pages_of(settings.cors.origins, door), oauth), log, settings, ready)
+    asgi = observed(_guarded(routes, settings.server.public_url), log)
+    asgi = _behind(settings.server.trusted_proxies, asgi)
+    return recorded(asgi, recorder) if recorder else asgi, log
 
 
-def _routes(core: Core, bitrix: Bitrix, log: RequestLog, settings: Settings, ready: Callable[[], bool]) -> Asgi:
+def _behind(proxies: tuple[str, ...], asgi: Asgi) -> Asgi:
+    """*asgi* with client and scheme as these proxies tell them; nobody else is believed."""
+    if not proxies:
+        return asgi
+    believing: Any = ProxyHeadersMiddleware(cast("Any", asgi), list(proxies))
+    return cast("Asgi", believing)
+
+
+def _for_pages_of(origins: tuple[str, ...], asgi: Asgi) -> Asgi:
+    """*asgi* for scripts of web pages with these origins, too."""
+    if not origins:
+        return asgi
+    shown = ["Retry-After", "X-Request-ID", "Content-Disposition"]
+    return CORSMiddleware(cast("Any", asgi), origins, ["GET", "POST"], ["*"], expose_headers=shown)
+
+
+def _routes(
+    core: Core, doors: tuple[Asgi, Asgi], log: RequestLog, settings: Settings, ready: Callable[[], bool]
+) -> Asgi:
     """The whole route table: doors by prefix, single pages by path."""
+    bitrix, oauth = doors
 
     async def show_metrics(scope: Scope, send: Send) -> None:
         if _may_read_metrics(settings.server.metrics, scope):
@@ -126,6 +178,8 @@ def _routes(core: Core, bitrix: Bitrix, log: RequestLog, settings: Settings, rea
             path = scope["path"] = "/" + path.lstrip("/")
         if path.startswith("/rest/"):
             await bitrix(scope, receive, send)
+        elif path.startswith(PREFIX):
+            await oauth(scope, receive, send)
         elif path.startswith(originals.PUBLIC_PREFIX):
             await originals.public(core, scope, send)
         else:

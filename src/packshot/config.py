@@ -4,20 +4,30 @@
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_origin
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import msgspec
 
+from packshot.domain.errors import InvalidValue
 from packshot.domain.originals import ImageLimits
+from packshot.emulator import faults
+from packshot.emulator.faults import FaultSettings
+from packshot.emulator.recorder import EmulatorSettings
 from packshot.observability import LogSettings
+from packshot.protocols.bitrix import simulate
 from packshot.protocols.bitrix.errors import BitrixSettings
+from packshot.protocols.bitrix.limits import LimitSettings
+from packshot.protocols.bitrix.methods import METHODS
 from packshot.protocols.body import BodyLimits
-from packshot.services.core import DownloadSettings, UpkeepSettings
+from packshot.services.core import DownloadSettings, EventSettings, UpkeepSettings
+from packshot.services.outbound import OutboundSettings
 
 PREFIX = "PACKSHOT_"
 
@@ -31,12 +41,24 @@ class ServerSettings(msgspec.Struct, frozen=True):
 
     `public_url`: the address clients use (`https://pictures.example`); when set, links are built from it and
     requests for other hosts are refused. `timezone`: the zone of every time in an answer. `metrics`: who may
-    read /metrics: `local` means clients on this machine that come through no proxy.
+    read /metrics: `local` means clients on this machine that come through no proxy. `trusted_proxies`: addresses
+    or networks whose X-Forwarded-For and X-Forwarded-Proto are believed; nobody's, if empty.
     """
 
     public_url: str = ""
     timezone: str = "UTC"
     metrics: Literal["local", "on", "off"] = "local"
+    trusted_proxies: tuple[str, ...] = ()
+
+
+class CorsSettings(msgspec.Struct, frozen=True):
+    """Which web pages may call us from a browser.
+
+    `origins`: their origins, like `https://shop.example`; `*` means every page there is, which is only safe where
+    no page can know a credential.
+    """
+
+    origins: tuple[str, ...] = ()
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -44,7 +66,13 @@ class Settings(msgspec.Struct, frozen=True):
 
     server: ServerSettings = ServerSettings()
     bitrix: BitrixSettings = BitrixSettings()
+    limits: LimitSettings = LimitSettings()
+    faults: FaultSettings = FaultSettings()
+    cors: CorsSettings = CorsSettings()
     downloads: DownloadSettings = DownloadSettings()
+    events: EventSettings = EventSettings()
+    outbound: OutboundSettings = OutboundSettings()
+    emulator: EmulatorSettings = EmulatorSettings()
     images: ImageLimits = ImageLimits()
     requests: BodyLimits = BodyLimits()
     upkeep: UpkeepSettings = UpkeepSettings()
@@ -61,7 +89,8 @@ def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) 
     for section, name in _names():
         text = environment.get(f"{PREFIX}{section}_{name}".upper())
         if text is not None:
-            values.setdefault(section, {})[name] = text
+            is_list = isinstance(getattr(getattr(Settings(), section), name), tuple)
+            values.setdefault(section, {})[name] = _split(text) if is_list else text
     try:
         # strict=False: the environment holds text only, "8" has to do for 8 and "true" for true.
         settings = msgspec.convert(values, Settings, strict=False)
@@ -70,6 +99,11 @@ def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) 
     _check(settings)
     server = msgspec.structs.replace(settings.server, public_url=settings.server.public_url.rstrip("/"))
     return msgspec.structs.replace(settings, server=server)
+
+
+def _split(text: str) -> list[str]:
+    """A list as one text, as the environment holds it: separated by commas or semicolons."""
+    return [part.strip() for part in re.split("[,;]", text) if part.strip()]
 
 
 def _names() -> list[tuple[str, str]]:
@@ -101,7 +135,7 @@ def _from_file(path: Path) -> dict[str, Any]:
 def _sentence(text: str) -> str:
     """msgspec's `Expected `int`, got `str` - at `$.upkeep.every_s`` the other way round."""
     why, _, where = text.partition(" - at `$.")
-    name = where.rstrip("`")
+    name = where.rstrip("`").partition("[")[0]  # of a list: one of its elements does not fit
     variable = f"{PREFIX}{name.replace('.', '_')}".upper()
     if choices := _choices(name):
         why += f", it is one of {', '.join(choices)}"
@@ -113,7 +147,8 @@ def _choices(name: str) -> tuple[str, ...]:
     section, _, field = name.partition(".")
     parts = msgspec.structs.fields(Settings)
     kinds = {(part.name, own.name): own.type for part in parts for own in msgspec.structs.fields(part.type)}
-    return get_args(kinds.get((section, field)))
+    kind = kinds.get((section, field))
+    return get_args(kind) if get_origin(kind) is Literal else ()
 
 
 def _check(settings: Settings) -> None:
@@ -127,6 +162,8 @@ def _check(settings: Settings) -> None:
         raise BadSetting(
             f"server.public_url is {settings.server.public_url!r}: it has to look like https://pictures.example"
         )
+    _check_addresses(settings)
+    _check_faults(settings)
     for section, name in _names():
         value = getattr(getattr(settings, section), name)
         if isinstance(value, int | float) and value < 0:
@@ -140,6 +177,31 @@ def _check(settings: Settings) -> None:
         raise BadSetting("upkeep.every_s is at least 1")
     if settings.requests.min_rate_bytes_s < 1:
         raise BadSetting("requests.min_rate_bytes_s is at least 1")
+
+
+def _check_faults(settings: Settings) -> None:
+    try:
+        simulate.check(settings.bitrix.simulate, METHODS)
+    except InvalidValue as error:
+        raise BadSetting(f"bitrix.simulate: {error.why}") from None
+    for rule in settings.faults.rules:
+        try:
+            faults.parse(rule)
+        except InvalidValue as error:
+            raise BadSetting(f"faults.rules: {error.why}") from None
+
+
+def _check_addresses(settings: Settings) -> None:
+    for proxy in settings.server.trusted_proxies:
+        try:
+            ip_network(proxy)
+        except ValueError:
+            raise BadSetting(
+                f"server.trusted_proxies has {proxy!r}, which is no address or network like 10.0.0.0/8"
+            ) from None
+    for origin in settings.cors.origins:
+        if origin != "*" and (not _is_address(origin) or origin.endswith("/")):
+            raise BadSetting(f"cors.origins has {origin!r}: it has to look like https://shop.example, or be *")
 
 
 def _is_address(url: str) -> bool:

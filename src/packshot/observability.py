@@ -35,7 +35,8 @@ _SHOWN_CHARACTERS = 300
 _SECRETS = re.compile(
     r"/rest/+(?:[^\s?\"']*/)?(?P<method>[A-Za-z]+(?:\.[A-Za-z]+)+)?[^\s?\"']*"
     r"|(?P<segment>/)[a-z0-9]{16,}(?=[/?\s\"']|$)"
-    r"|(?P<name>\b(?:auth|token|access_token|refresh_token|client_secret|code|password|app_key|web_api_key|sessid)"
+    r"|(?P<name>\b(?:auth|token|access_token|refresh_token|application_token|client_secret|code|code_verifier|password"
+    r"|app_key|web_api_key|sessid)"
     r"[\"']?\s*[=:]\s*[\"']?)[^&\s\"',}]+",
     re.IGNORECASE,
 )

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import socket
+import sys
 import threading
 from asyncio import TimerHandle
 from collections.abc import Awaitable, Callable
@@ -13,12 +14,15 @@ from typing import Any, NamedTuple
 import structlog
 import uvicorn
 import uvloop
+from httptools import HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from packshot import app
 from packshot.config import Settings
 from packshot.domain.errors import PackshotError
-from packshot.services import upkeep
+from packshot.emulator.faults import ABORT
+from packshot.emulator.recorder import Recorder
+from packshot.services import deliveries, upkeep
 from packshot.services.core import Core
 from packshot.storage import folder as data_folder
 from packshot.storage.health import quick_check
@@ -45,17 +49,25 @@ class PatientOnlyOnce(HttpToolsProtocol):
     _unread: TimerHandle | None = None
     _unfinished = True
     _bytes_beside_bodies = 0
+    _anew = b""
+    _rest = b""
 
     def connection_made(self, transport: Any) -> None:
-        """Give the first headers their time."""
+        """Give the first headers their time, and whoever answers a way to close the connection at once."""
         super().connection_made(transport)
+        self.app_state = {**self.app_state, ABORT: transport.abort}
         self._watch()
 
     def data_received(self, data: bytes) -> None:
         """Count what is no body, and start the clock where a request is not whole yet."""
         self._unfinished = True
         self._bytes_beside_bodies += len(data)
+        self._rest = data
         super().data_received(data)
+        while self._anew:  # a loop, since a hostile client would send thousands at once
+            anew, self._anew = self._anew, b""
+            super().data_received(anew)
+            super().data_received(self._rest)
         if self._bytes_beside_bodies > HEADERS_BYTES:
             self._give_up()
         else:
@@ -68,6 +80,8 @@ class PatientOnlyOnce(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The last byte of a request."""
+        if self._is_offer():
+            return
         self._unfinished = False
         self._bytes_beside_bodies = 0
         super().on_message_complete()
@@ -101,8 +115,28 @@ class PatientOnlyOnce(HttpToolsProtocol):
         else:
             self.transport.abort()  # over TLS, close() would wait for a client that reads nothing
 
+    def on_headers_complete(self) -> None:
+        """All headers came; a request that offers another protocol begins once it is read anew, without the offer."""
+        if not self._is_offer():
+            super().on_headers_complete()
+
     def _unsupported_upgrade_warning(self) -> None:
-        """Say nothing: curl offers HTTP/2 this way and is content with an answer in HTTP/1.1."""
+        """Have a request that offers another protocol read as if it did not: to who sent it, HTTP/1.1 is as good.
+
+        Java, PHP and curl offer HTTP/2 this way. To the parser, all behind such headers is the other protocol,
+        also where it is the body.
+        """
+        offer = sys.exception()
+        if offer is None or not self._is_offer():
+            return
+        start = b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        kept = [b"%s: %s" % header for header in self.headers if header[0] != b"upgrade"]
+        self._anew = b"\r\n".join([start, *kept, b"", b""])
+        self._rest = self._rest[offer.args[0] :]
+        self.parser = HttpRequestParser(self)
+
+    def _is_offer(self) -> bool:
+        return bool(self.parser.should_upgrade()) and self.parser.get_method() != b"CONNECT"
 
     def _watch(self) -> None:
         if self._is_answering() or not self._unfinished:
@@ -155,6 +189,13 @@ class Listening(NamedTuple):
     certificate: tuple[Path, Path] | None = None
 
 
+def base_url(settings: Settings, listening: Listening) -> str:
+    """The address that clients use: the configured one, or else the one that is listened on."""
+    host, port = listening.socket.getsockname()[:2]
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 - compared, not bound
+    return settings.server.public_url or f"{'https' if listening.certificate else 'http'}://{shown}:{port}"
+
+
 def run(folder: Path, settings: Settings, listening: Listening, prepare: Callable[[Core], Awaitable[None]]) -> int:
     """Serve until SIGINT or SIGTERM and return the exit code: 0, or 74 after the disk failed.
 
@@ -186,15 +227,21 @@ async def _serve(
     try:
         async with app.open_core(folder, settings, failed) as core:
             await prepare(core)
-            server.config.app, log = app.build(core, settings, lambda: not server.should_exit)
+            recorder = Recorder(folder, settings.emulator.record) if settings.emulator.record else None
+            server.config.app, log = app.build(core, settings, lambda: not server.should_exit, recorder)
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(number, server.handle_exit, number, None)
             if check:  # on a daemon: it may take minutes, and a stop does not wait for it
                 threading.Thread(target=_check, args=(folder,), daemon=True).start()
             rounds = loop.create_task(upkeep.run_for_ever(core))
+            sending = loop.create_task(deliveries.deliver_for_ever(core, base_url(settings, listening)))
             await server.serve(sockets=[listening.socket])
             rounds.cancel()
+            sending.cancel()
+            await asyncio.wait([sending])  # what is on its way is cut off, and sent again by the next start
             log.flush()
+            if recorder:
+                recorder.flush()
     except PackshotError:
         if not failures:
             raise

@@ -40,6 +40,16 @@ def the_blob(folder: Path) -> Path:
     return path
 
 
+@pytest.mark.parametrize(("required", "minded"), [("false", True), ("true", False)])
+def test_a_public_address_without_required_https_is_minded(folder: Path, required: str, *, minded: bool) -> None:
+    settings = {"PACKSHOT_SERVER_PUBLIC_URL": "https://pictures.example", "PACKSHOT_BITRIX_REQUIRE_HTTPS": required}
+
+    done = run("doctor", "--data", folder, environment=settings)
+
+    assert done.returncode == 0
+    assert ("mind  settings: webhooks are taken over plain HTTP" in done.stdout) is minded
+
+
 def test_a_store_in_good_order_is_said_to_be_so(folder: Path) -> None:
     done = run("doctor", "--data", folder)
 

@@ -11,6 +11,8 @@ SERVE = {
     "--host HOST": "PACKSHOT_HOST",
     "--port PORT": "PACKSHOT_PORT",
     "--demo": "PACKSHOT_DEMO",
+    "--seed FILE": "PACKSHOT_SEED",
+    "--record": "PACKSHOT_RECORD",
     "--tls-dev": "PACKSHOT_TLS_DEV",
     "--config FILE": "PACKSHOT_CONFIG",
 }
@@ -42,9 +44,9 @@ def test_the_first_page_says_what_it_is_which_commands_there_are_and_how_to_star
     assert "Start with: packshot serve --demo" in text
 
 
-def test_no_command_is_described_with_a_sentence_cut_off() -> None:
-    assert "..." not in help_of().partition("Commands: ")[2]
-    assert "..." not in help_of("webhook").partition("Commands: ")[2]
+@pytest.mark.parametrize("group", ["", "account", "app", "catalog", "event", "event hook", "fault", "user", "webhook"])
+def test_no_command_is_described_with_a_sentence_cut_off(group: str) -> None:
+    assert "..." not in help_of(*group.split()).partition("Commands: ")[2]
 
 
 def test_the_command_alone_shows_the_first_page() -> None:
@@ -87,8 +89,10 @@ def test_serve_says_what_it_makes_how_it_stops_and_its_defaults() -> None:
 def test_init_has_the_options_of_serve_that_concern_the_store_and_json() -> None:
     options = options_in(help_of("init"))
 
-    assert {name for name in options if not name.startswith("-h")} == set(SERVE) - {"--tls-dev"} | {"--json"}
-    assert all(f"[env var: {SERVE[name]}" in options[name] for name in set(SERVE) - {"--tls-dev"})
+    assert {name for name in options if not name.startswith("-h")} == set(SERVE) - {"--tls-dev", "--record"} | {
+        "--json"
+    }
+    assert all(f"[env var: {SERVE[name]}" in options[name] for name in set(SERVE) - {"--tls-dev", "--record"})
     assert options["--json"] == "Print one JSON object, for scripts."
 
 
@@ -110,8 +114,8 @@ def test_creating_a_webhook_is_described_with_all_its_options() -> None:
 
     assert "Make a webhook and print its path, which is shown this once. A running server knows it at once." in text
     assert set(options) == {
-        "--data FOLDER", "--account NAME", "--user ID", "--scopes LIST", "--expires-in SECONDS", "--config FILE",
-        "-h, --help",
+        "--data FOLDER", "--account NAME", "--user ID", "--scopes LIST", "--title TEXT", "--expires-in SECONDS",
+        "--config FILE", "-h, --help",
     }  # fmt: skip
     assert "[default: catalog,user]" in options["--scopes LIST"]
 

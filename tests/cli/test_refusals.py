@@ -211,7 +211,7 @@ def test_a_settings_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        (["--scopes", "catalog,crm"], "unknown scope crm: there are catalog, user"),
+        (["--scopes", "catalog,crm"], "unknown scope crm: there are catalog, user, user_basic, user_brief"),
         (["--user", "99"], "User not found"),
         (["--account", "nobody"], "Account not found"),
     ],

@@ -1,36 +1,25 @@
 """The vendor's Python SDK, as it comes, over HTTPS: it knows no other scheme."""
 
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 import requests
-from b24pysdk import BitrixWebhook, Client  # type: ignore[import-untyped]
-from b24pysdk import errors as sdk_errors
+from b24pysdk import errors as sdk_errors  # type: ignore[import-untyped]
 from b24pysdk.api import requesters as sdk_requesters  # type: ignore[import-untyped]
 
 from pictures import jpeg, jpeg_of_size, png
-from serving import Server, serving
+from serving import serving
 
 PICTURES = {"DETAIL_PICTURE": jpeg(40, 30), "PREVIEW_PICTURE": png(20, 10), "MORE_PHOTO": jpeg_of_size(400_000)}
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("data")
-    with pytest.MonkeyPatch.context() as patch, serving(folder, "--tls-dev") as running:
-        patch.setenv("REQUESTS_CA_BUNDLE", str(folder / "tls-dev" / "local" / "authority.pem"))
-        yield running
-
-
 @pytest.fixture
-def client(server: Server) -> Any:
-    token = f"{server.facts['user_id']}/{server.facts['webhook_code']}"
-    return Client(BitrixWebhook(domain=urlsplit(server.base_url).netloc, webhook_token=token))
+def client(pysdk: Callable[..., Any]) -> Any:
+    return pysdk()
 
 
 @pytest.fixture
@@ -126,27 +115,14 @@ def test_a_link_to_a_deleted_image_is_dead(client: Any, images: dict[str, Any], 
     assert requests.get(images["MORE_PHOTO"]["downloadUrl"], timeout=20).status_code == 404
 
 
-def test_a_wrong_code_is_the_sdks_error_for_missing_rights(server: Server) -> None:
-    stranger = Client(BitrixWebhook(domain=urlsplit(server.base_url).netloc, webhook_token="1/wrong"))
+def test_a_second_start_keeps_the_authority_whose_key_is_nowhere(tmp_path: Path) -> None:
+    place = tmp_path / "data" / "tls-dev" / "local"
+    with serving(tmp_path / "data", "--tls-dev") as server:
+        first, facts = (place / "authority.pem").read_bytes(), server.facts
 
-    with pytest.raises(sdk_errors.BitrixAPIUnauthorized):
-        _ = stranger.catalog.product_image.get_fields().result
-
-
-def test_the_key_of_the_throw_away_authority_is_nowhere(
-    server: Server, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    keys = [path for path in tmp_path_factory.getbasetemp().rglob("tls-dev/**/*") if path.is_file()]
-
-    assert server.base_url.startswith("https://127.0.0.1:")
+    with serving(tmp_path / "data", "--tls-dev", facts=facts) as server:
+        assert server.base_url.startswith("https://127.0.0.1:")
+        assert (place / "authority.pem").read_bytes() == first
+    keys = [path for path in tmp_path.rglob("tls-dev/**/*") if path.is_file()]
     assert {path.name for path in keys} == {"authority.pem", "server.pem", "server.key"}
     assert all(b"PRIVATE KEY" not in path.read_bytes() for path in keys if path.name != "server.key")
-
-
-def test_a_second_start_keeps_the_authority(tmp_path: Path) -> None:
-    authority = tmp_path / "data" / "tls-dev" / "local" / "authority.pem"
-    with serving(tmp_path / "data", "--tls-dev") as server:
-        first, facts = authority.read_bytes(), server.facts
-
-    with serving(tmp_path / "data", "--tls-dev", facts=facts):
-        assert authority.read_bytes() == first

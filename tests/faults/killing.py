@@ -35,7 +35,7 @@ from packshot.domain.paging import Ordering, Query
 from packshot.domain.products import Kind
 from packshot.services import images, products, setup, upkeep
 from packshot.services.core import Core, UpkeepSettings
-from packshot.services.images import Upload
+from packshot.services.originals import Upload
 from packshot.storage.blobs import BlobStore, Bytes
 from packshot.storage.folder import DATABASE
 

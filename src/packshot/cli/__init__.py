@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from packshot import __version__
-from packshot.cli import doctor, serve, webhook
+from packshot.cli import account, application, catalog, doctor, event, fault, requests, reset, serve, user, webhook
 from packshot.cli.common import fail
 from packshot.config import BadSetting
 from packshot.domain.errors import PackshotError
@@ -26,7 +26,15 @@ cli = typer.Typer(
 cli.command("serve", short_help="Run the server; an empty data folder is filled first.")(serve.serve)
 cli.command("init", short_help="Fill an empty data folder without serving.")(serve.init)
 cli.command("doctor", short_help="Check settings, database, pictures and formats.")(doctor.doctor)
+cli.command("requests", short_help="Show the last calls as they went over the wire.")(requests.requests)
+cli.command("reset", short_help="Empty the catalogs and fill them again; addresses stay.")(reset.reset)
 cli.add_typer(webhook.cli, name="webhook")
+cli.add_typer(account.cli, name="account")
+cli.add_typer(user.cli, name="user")
+cli.add_typer(application.cli, name="app")
+cli.add_typer(catalog.cli, name="catalog")
+cli.add_typer(fault.cli, name="fault")
+cli.add_typer(event.cli, name="event")
 
 
 def _version(wanted: bool) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -14,9 +14,11 @@ from packshot.cli.printed import quoted
 from packshot.config import Settings
 from packshot.server import EXIT_DISK_FAILED
 from packshot.services.core import Core
+from packshot.services.setup import SCOPES
 from packshot.storage.folder import DATABASE
 
 Result = TypeVar("Result")
+Choice = TypeVar("Choice")
 
 EXIT_USAGE = 2
 
@@ -24,6 +26,8 @@ Data = Annotated[Path, typer.Option("--data", envvar="PACKSHOT_DATA", help="The 
 Config = Annotated[
     Path | None, typer.Option("--config", envvar="PACKSHOT_CONFIG", help="A TOML file with settings.", metavar="FILE")
 ]
+
+Account = Annotated[str, typer.Option(metavar="NAME", help="The account.")]
 
 
 def fail(message: str) -> int:
@@ -35,6 +39,22 @@ def fail(message: str) -> int:
 def stop(message: str) -> typer.Exit:
     """The exception that ends a command with one line and exit code 2."""
     return typer.Exit(fail(message))
+
+
+def one_of(what: str, text: str, known: Sequence[Choice]) -> Choice:
+    """*text*, if it is one of the *known* words. Raises: typer.Exit."""
+    for word in known:
+        if word == text:
+            return word
+    raise stop(f"unknown {what} {text}: there are {', '.join(map(str, known))}")
+
+
+def scopes_of(text: str) -> tuple[str, ...]:
+    """The scopes in a list with commas, sorted. Raises: typer.Exit."""
+    wanted = {scope.strip() for scope in text.split(",") if scope.strip()}
+    if unknown := wanted - SCOPES:
+        raise stop(f"unknown scope {', '.join(sorted(unknown))}: there are {', '.join(sorted(SCOPES))}")
+    return tuple(sorted(wanted))
 
 
 def show_progress(text: str, *, done: bool = False) -> None:

@@ -18,6 +18,8 @@ def doctor(data: Data = DEFAULT_DATA, config_file: Config = None) -> None:
     """
     settings = config.load(config_file)
     typer.echo("ok    settings: every value fits")
+    if settings.server.public_url and not settings.bitrix.require_https:
+        typer.echo("mind  settings: webhooks are taken over plain HTTP; bitrix.require_https = true refuses them")
     require_store(data)
     try:
         well = with_core(data, settings, _examine)

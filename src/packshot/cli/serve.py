@@ -3,18 +3,22 @@
 import errno
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from packshot import __version__, config, server
-from packshot.cli import printed, tls
+from packshot.cli import printed, seed_files, tls
 from packshot.cli.common import Config, Data, require_writable, show_progress, stop, with_core
 from packshot.cli.printed import quoted
 from packshot.domain.errors import PackshotError
+from packshot.emulator.recorder import EmulatorSettings
 from packshot.observability import configure_logging
-from packshot.services import setup
+from packshot.services import demo as samples
+from packshot.services import seeds, setup
 from packshot.services.core import Core
+from packshot.services.seeds import Contents
 
 Host = Annotated[str, typer.Option(envvar="PACKSHOT_HOST", metavar="HOST", help="The address to listen on.")]
 Port = Annotated[
@@ -32,19 +36,30 @@ TlsDev = Annotated[
         "--tls-dev", envvar="PACKSHOT_TLS_DEV", help="Serve HTTPS with a throw-away authority, for development."
     ),
 ]
+SeedFile = Annotated[
+    Path | None,
+    typer.Option("--seed", envvar="PACKSHOT_SEED", metavar="FILE", help="Fill an empty store from a seed file."),
+]
+Record = Annotated[
+    bool,
+    typer.Option("--record", envvar="PACKSHOT_RECORD", help="Keep the last 200 calls for `packshot requests`."),
+]
 
 DEFAULT_DATA = Path("data")
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8080
+RECORDED = 200
 _THIS_MACHINE = {"127.0.0.1", "::1", "localhost"}
 
 
-def serve(
+def serve(  # noqa: PLR0913, PLR0917 - typer reads the options from the parameters
     data: Data = DEFAULT_DATA,
     host: Host = DEFAULT_HOST,
     port: Port = DEFAULT_PORT,
     demo: Demo = False,
+    seed: SeedFile = None,
     tls_dev: TlsDev = False,
+    record: Record = False,
     config_file: Config = None,
 ) -> None:
     """Run the server; on an empty data folder everything it needs is made first.
@@ -52,7 +67,10 @@ def serve(
     Ctrl-C stops it once the running requests are answered, after ten seconds at most.
     """
     settings = config.load(config_file)
+    if record and not settings.emulator.record:
+        settings = msgspec.structs.replace(settings, emulator=EmulatorSettings(record=RECORDED))
     configure_logging(settings.log)
+    contents = _contents(seed, demo=demo)
     require_writable(data)
     try:
         listener = server.listen(host, port)
@@ -64,32 +82,37 @@ def serve(
 
     async def prepare(core: Core) -> None:
         typer.echo(f"packshot {__version__} on {base_url}, data in {data}")
-        if base_url.startswith("http://") and host not in _THIS_MACHINE:
-            typer.echo("\n  Mind: this is plain HTTP on an open address; the network can read the webhook's code.")
+        if host not in _THIS_MACHINE and not tls_dev and not settings.bitrix.require_https:
+            typer.echo(
+                "\n  Mind: this is plain HTTP on an open address, the network can read webhook codes. Put HTTPS in"
+                "\n  front of it and set bitrix.require_https = true, which refuses webhooks over plain HTTP."
+            )
         if tls_dev and certificate:
             typer.echo("\n  HTTPS with an authority of its own. To make clients trust it:\n")
             typer.echo("\n".join(tls.trust(certificate[0])))
-        seed = await setup.create_account(core)
-        if seed is None:
+        made = await setup.create_account(core)
+        if made is None:
             typer.echo(printed.welcome_back(base_url, data))
-            if demo:
-                typer.echo("  --demo fills an empty store only; this one stays as it is. Name another with --data.\n")
+            if demo or contents:
+                typer.echo("  --demo and --seed fill an empty store only; this one stays as it is. To start over:")
+                again = "--demo" if seed is None else f"--seed {quoted(seed)}"
+                typer.echo(f"  {printed.program()} reset --data {quoted(data)} {again}\n")
             return
-        webhook_url = str(printed.addresses(base_url, seed.user_id, seed.webhook_code)["webhook_url"])
+        webhook_url = str(printed.addresses(base_url, made.user_id, made.webhook_code)["webhook_url"])
         typer.echo(printed.welcome(webhook_url))  # first of all: whatever happens next, the code is not lost
-        if demo:
-            await _fill(core, seed)
+        await _fill(core, made, contents, demo=demo)
         authority = tls.authority(certificate[0]) if certificate else None
         typer.echo(printed.examples(webhook_url, *await setup.next_ids(core), authority))
 
     raise typer.Exit(server.run(data, settings, server.Listening(listener, certificate), prepare))
 
 
-def init(
+def init(  # noqa: PLR0913, PLR0917 - typer reads the options from the parameters
     data: Data = DEFAULT_DATA,
     host: Host = DEFAULT_HOST,
     port: Port = DEFAULT_PORT,
     demo: Demo = False,
+    seed: SeedFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")] = False,
     config_file: Config = None,
 ) -> None:
@@ -98,17 +121,18 @@ def init(
     HOST and PORT only tell it which address to print.
     """
     settings = config.load(config_file)
+    contents = _contents(seed, demo=demo)
     require_writable(data)
     base_url = settings.server.public_url or _address(host, port, https=False)
 
-    async def create(core: Core) -> dict[str, str | int]:
-        seed = await setup.create_account(core)
-        if seed is None:
+    async def create(core: Core) -> dict[str, Any]:
+        made = await setup.create_account(core)
+        if made is None:
             again = f"{printed.program()} webhook create --data {quoted(data)}"
             raise stop(f"{data} holds a store already. For a new webhook: {again}")
-        facts = printed.addresses(base_url, seed.user_id, seed.webhook_code)
+        facts = printed.addresses(base_url, made.user_id, made.webhook_code)
         try:
-            return facts | ({"product_id": await _fill(core, seed)} if demo else {})
+            return facts | await _fill(core, made, contents, demo=demo)
         except PackshotError:
             typer.echo(f"Made a store without its samples; webhook address: {facts['webhook_url']}", err=True)
             raise
@@ -117,10 +141,20 @@ def init(
     typer.echo(json.dumps(facts) if as_json else f"Made a store in {data}.\nWebhook address: {facts['webhook_url']}")
 
 
-async def _fill(core: Core, seed: setup.Seed) -> int:
-    from packshot.services import demo
+def _contents(path: Path | None, *, demo: bool) -> Contents | None:
+    """What the seed file says, if one is named; it is read before anything is made. Raises: InvalidRequest."""
+    if path is None:
+        return None
+    if demo:
+        raise stop("--demo and --seed exclude each other")
+    return seed_files.load(path)
 
-    return await demo.fill(core, seed, _progress)
+
+async def _fill(core: Core, made: setup.Seed, contents: Contents | None, *, demo: bool) -> dict[str, Any]:
+    """Fill a new store as was asked; returns what a script wants to know of it."""
+    if contents:
+        return {"ids": await seeds.replace(core, contents)}
+    return {"product_id": await samples.fill(core, made, _progress)} if demo else {}
 
 
 def _progress(done: int, total: int) -> None:

@@ -10,6 +10,12 @@ AUTHORITY = "authority.pem"
 CHAIN = "server.pem"
 KEY = "server.key"
 _NAMES = ("localhost", "127.0.0.1", "::1")
+_VARIABLES = {
+    "REQUESTS_CA_BUNDLE": "Python: requests, b24pysdk",
+    "SSL_CERT_FILE": "Python: httpx, aiohttp, urllib",
+    "NODE_EXTRA_CA_CERTS": "Node: axios, fetch, b24jssdk",
+    "CURL_CA_BUNDLE": "curl",
+}
 
 
 def certificate(folder: Path, host: str) -> tuple[Path, Path]:
@@ -34,13 +40,17 @@ def authority(chain: Path) -> Path:
     return (chain.parent / AUTHORITY).resolve()
 
 
+def variables(authority: Path) -> dict[str, str]:
+    """The environment variables that make common clients trust that authority."""
+    return dict.fromkeys(_VARIABLES, str(authority))
+
+
 def trust(chain: Path) -> list[str]:
     """Lines to paste that make common clients trust the authority behind *chain*."""
     path = quoted(authority(chain))
+    exports = [(f"export {name}={path}", clients) for name, clients in _VARIABLES.items()]
+    width = max(len(command) for command, _ in exports)
     return [
-        f"export REQUESTS_CA_BUNDLE={path}   # Python: requests, b24pysdk",
-        f"export SSL_CERT_FILE={path}        # Python: httpx, aiohttp, urllib",
-        f"export NODE_EXTRA_CA_CERTS={path}  # Node: axios, fetch, b24jssdk",
-        f"export CURL_CA_BUNDLE={path}       # curl",
+        *(f"{command:{width}}  # {clients}" for command, clients in exports),
         f"php -d curl.cainfo={path} -d openssl.cafile={path} your-script.php",
     ]

@@ -1,11 +1,12 @@
 """`packshot webhook`: the addresses that clients call with."""
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from packshot import config
-from packshot.cli.common import Config, Data, require_store, stop, with_core
+from packshot.cli.common import Account, Config, Data, require_store, scopes_of, with_core
 from packshot.cli.serve import DEFAULT_DATA
 from packshot.services import access, setup
 
@@ -18,13 +19,15 @@ def _group() -> None:
 
 
 @cli.command()
-def create(
+def create(  # noqa: PLR0913 - one parameter for each option
+    *,
     data: Data = DEFAULT_DATA,
-    account: Annotated[str, typer.Option(metavar="NAME", help="Whose store it opens.")] = setup.ACCOUNT,
+    account: Account = setup.ACCOUNT,
     user: Annotated[int, typer.Option(metavar="ID", help="The user it acts for.")] = 1,
     scopes: Annotated[
         str, typer.Option(metavar="LIST", help="What it may be used for, separated by commas.")
     ] = "catalog,user",
+    title: Annotated[str, typer.Option(metavar="TEXT", help="What it is for.")] = "",
     expires_in: Annotated[
         int | None, typer.Option(metavar="SECONDS", min=1, help="When it ends; never, if not given.")
     ] = None,
@@ -34,10 +37,35 @@ def create(
 
     A running server knows it at once.
     """
-    wanted = frozenset(scope.strip() for scope in scopes.split(",") if scope.strip())
-    if unknown := wanted - setup.SCOPES:
-        raise stop(f"unknown scope {', '.join(sorted(unknown))}: there are {', '.join(sorted(setup.SCOPES))}")
+    wanted = frozenset(scopes_of(scopes))
     require_store(data)
     settings = config.load(config_file)
-    code = with_core(data, settings, lambda core: access.create_webhook(core, account, user, wanted, expires_in))
+    code = with_core(data, settings, lambda core: access.create_webhook(core, account, user, wanted, expires_in, title))
     typer.echo(f"{settings.server.public_url}/rest/{user}/{code}/")
+
+
+@cli.command("list")
+def list_(data: Data = DEFAULT_DATA, account: Account = setup.ACCOUNT, config_file: Config = None) -> None:
+    """Print the webhooks of an account; their codes are not stored."""
+    require_store(data)
+    for webhook in with_core(data, config.load(config_file), lambda core: access.of_webhooks(core, account)):
+        end = "" if webhook.expires_at is None else f", until {_day(webhook.expires_at)}"
+        title = f", {webhook.title}" if webhook.title else ""
+        made = _day(webhook.created_at)
+        typer.echo(f"{webhook.id} of user {webhook.user_id}: {','.join(webhook.scopes)}, since {made}{end}{title}")
+
+
+@cli.command(short_help="Delete a webhook.")
+def revoke(
+    webhook_id: Annotated[int, typer.Argument(metavar="ID", help="Its number, as the list shows it.")],
+    data: Data = DEFAULT_DATA,
+    account: Account = setup.ACCOUNT,
+    config_file: Config = None,
+) -> None:
+    """Delete a webhook; within a second it is refused, and so are the download links it gave."""
+    require_store(data)
+    with_core(data, config.load(config_file), lambda core: access.revoke_webhook(core, account, webhook_id))
+
+
+def _day(moment: int) -> str:
+    return datetime.fromtimestamp(moment // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

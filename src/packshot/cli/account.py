@@ -1,0 +1,63 @@
+"""`packshot account`: tenants, whether they may be called, and how much they may hold."""
+
+from typing import Annotated, get_args
+
+import typer
+
+from packshot import config
+from packshot.cli.common import Config, Data, one_of, require_store, stop, with_core
+from packshot.cli.serve import DEFAULT_DATA
+from packshot.domain.access import AccountState
+from packshot.services import accounts, setup
+
+cli = typer.Typer(help="Accounts: stores of their own in one data folder.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The account's name.")]
+
+
+@cli.command(short_help="Make an account and print its webhook.")
+def create(name: Name, data: Data = DEFAULT_DATA, config_file: Config = None) -> None:
+    """Make an account with an administrator, two catalogs and a webhook, and print the webhook's path, this once."""
+    require_store(data)
+    settings = config.load(config_file)
+    seed = with_core(data, settings, lambda core: setup.create_account(core, name))
+    if seed is None:
+        raise stop(f"there is an account {name} already")
+    typer.echo(f"{settings.server.public_url}/rest/{seed.user_id}/{seed.webhook_code}/")
+
+
+@cli.command("list")
+def list_(data: Data = DEFAULT_DATA, config_file: Config = None) -> None:
+    """Print every account with its state and quota."""
+    require_store(data)
+    for account in with_core(data, config.load(config_file), accounts.of_accounts):
+        quota = "no quota" if account.quota_bytes is None else f"quota {account.quota_bytes} bytes"
+        typer.echo(f"{account.id} {account.name}: {account.state}, {quota}, member_id {account.member_id}")
+
+
+@cli.command(short_help="Let an account be called, or refuse it.")
+def state(
+    name: Name,
+    wanted: Annotated[str, typer.Argument(metavar="STATE", help="normal, blocked, no_plan or closed.")],
+    data: Data = DEFAULT_DATA,
+    config_file: Config = None,
+) -> None:
+    """Let an account be called, or refuse every call of it; a running server follows within a second."""
+    chosen: AccountState = one_of("state", wanted, get_args(AccountState))
+    require_store(data)
+    with_core(data, config.load(config_file), lambda core: accounts.set_state(core, name, chosen))
+
+
+@cli.command(short_help="Limit the bytes of its pictures.")
+def quota(
+    name: Name,
+    limit: Annotated[str, typer.Argument(metavar="BYTES", help="A number of bytes, or none.")],
+    data: Data = DEFAULT_DATA,
+    config_file: Config = None,
+) -> None:
+    """Limit the bytes that the pictures of an account may have together; equal pictures count once."""
+    if limit != "none" and not (limit.isascii() and limit.isdigit() and len(limit) <= len(str(2**62))):
+        raise stop(f"{limit} is no number of bytes, nor none")
+    wanted = None if limit == "none" else int(limit)
+    require_store(data)
+    with_core(data, config.load(config_file), lambda core: accounts.set_quota(core, name, wanted))

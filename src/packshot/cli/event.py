@@ -1,0 +1,97 @@
+"""`packshot event`: who is told of changes, and what waits to be told."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from packshot import config
+from packshot.cli.common import Config, Data, require_store, with_core
+from packshot.cli.serve import DEFAULT_DATA
+from packshot.services import handlers, setup
+from packshot.services.core import Core
+
+SHOWN = 100
+
+cli = typer.Typer(help="Events: who is told of changes, and what waits.", no_args_is_help=True)
+hook = typer.Typer(help="Outgoing webhooks: addresses that changes are sent to.", no_args_is_help=True)
+cli.add_typer(hook, name="hook")
+
+Id = Annotated[int, typer.Argument(metavar="ID", help="Its number, as the list shows it.")]
+
+
+@hook.command(short_help="Make an outgoing webhook.")
+def add(
+    url: Annotated[str, typer.Argument(metavar="URL", help="The address that events are sent to.")],
+    event: Annotated[list[str], typer.Option(metavar="NAME", help="What is sent; may be given several times.")],
+    data: Data = DEFAULT_DATA,
+    account: Annotated[str, typer.Option(metavar="NAME", help="Whose changes are sent.")] = setup.ACCOUNT,
+    config_file: Config = None,
+) -> None:
+    """Make an outgoing webhook and print its two secrets, which are shown this once."""
+    require_store(data)
+    made = with_core(data, config.load(config_file), lambda core: handlers.add_webhook(core, account, url, event))
+    typer.echo(f"outgoing webhook {made.id}")
+    typer.echo(f"application_token: {made.application_token}")
+    typer.echo(f"HMAC secret: {made.secret}")
+
+
+@hook.command("list")
+def list_(data: Data = DEFAULT_DATA, config_file: Config = None) -> None:
+    """Print every outgoing webhook with its account, address and events."""
+    require_store(data)
+    for number, account, url, events, paused_at in with_core(data, config.load(config_file), handlers.of_webhooks):
+        paused = f", paused since {_time(paused_at)}" if paused_at else ""
+        typer.echo(f"{number} {account} {url} {events}{paused}")
+
+
+@hook.command()
+def delete(hook_id: Id, data: Data = DEFAULT_DATA, config_file: Config = None) -> None:
+    """Delete an outgoing webhook with what waits for it."""
+    require_store(data)
+    with_core(data, config.load(config_file), lambda core: handlers.remove_webhook(core, hook_id))
+    typer.echo(f"outgoing webhook {hook_id} is deleted")
+
+
+@cli.command(short_help="Print what waits or was given up.")
+def pending(
+    data: Data = DEFAULT_DATA,
+    after: Annotated[int, typer.Option(metavar="ID", min=0, help="Leave out events up to this number.")] = 0,
+    config_file: Config = None,
+) -> None:
+    """Print what waits to be sent or was given up, oldest first: since when, how often tried, the last error."""
+    require_store(data)
+
+    async def show(core: Core) -> None:
+        rows = await handlers.of_undelivered(core, after, SHOWN + 1)
+        for row in rows[:SHOWN]:
+            typer.echo(_line(core, row))
+        if len(rows) > SHOWN:
+            typer.echo(f"and more: --after {rows[SHOWN - 1][0]}")
+
+    with_core(data, config.load(config_file), show)
+
+
+@cli.command(short_help="Send an event now.")
+def retry(event_id: Id, data: Data = DEFAULT_DATA, config_file: Config = None) -> None:
+    """Send an event now, also one that was given up; a running server does so within a second."""
+    require_store(data)
+    with_core(data, config.load(config_file), lambda core: handlers.retry(core, event_id))
+    typer.echo(f"event {event_id} is due")
+
+
+def _line(core: Core, row: tuple[Any, ...]) -> str:
+    number, event, product_id, state, overtaken, attempts, created_at, next_at, error, url = row
+    if state == "failed":
+        fate = "given up"
+    elif next_at is None:
+        fate = "behind an earlier one of its product"
+    else:
+        fate = f"next at {_time(next_at)}" + (", overtaken" if overtaken else "")
+    age_s = (core.now() - created_at) // 1_000_000
+    why = f": {error}" if error else ""
+    return f"{number} {event} product {product_id} to {url}, {age_s} s old, {attempts} attempts, {fate}{why}"
+
+
+def _time(moment: int) -> str:
+    return datetime.fromtimestamp(moment // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

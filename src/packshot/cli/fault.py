@@ -1,0 +1,48 @@
+"""`packshot fault`: what goes wrong on purpose, for clients to be tested against."""
+
+from typing import Annotated
+
+import typer
+
+from packshot import config
+from packshot.cli.common import Config, Data, require_store, with_core
+from packshot.cli.serve import DEFAULT_DATA
+from packshot.emulator import faults
+
+_HELP = "Calls that are slow, fail or lose their answer."
+
+cli = typer.Typer(help=_HELP, no_args_is_help=True)
+
+
+@cli.callback()
+def _group() -> None:
+    pass
+
+
+@cli.command(short_help="Let something go wrong.")
+def add(
+    rule: Annotated[list[str], typer.Argument(metavar="RULE", help="As one text or as several words.")],
+    data: Data = DEFAULT_DATA,
+    config_file: Config = None,
+) -> None:
+    """Let something go wrong: `slow 2`, `503 every 3` or `drop after commit`, each perhaps `on METHOD`.
+
+    A running server follows within a second. METHOD may end with `*`.
+    """
+    require_store(data)
+    with_core(data, config.load(config_file), lambda core: faults.add(core, " ".join(rule)))
+
+
+@cli.command("list", short_help="Print the rules that were added.")
+def list_(data: Data = DEFAULT_DATA, config_file: Config = None) -> None:
+    """Print the rules that were added, one on a line; those of the settings are not among them."""
+    require_store(data)
+    for rule in with_core(data, config.load(config_file), faults.listed):
+        typer.echo(rule)
+
+
+@cli.command(short_help="Remove the rules that were added.")
+def clear(data: Data = DEFAULT_DATA, config_file: Config = None) -> None:
+    """Remove all rules that were added; those of the settings stay."""
+    require_store(data)
+    with_core(data, config.load(config_file), faults.clear)
