@@ -3,14 +3,14 @@
     python killing.py FOLDER KILLS SEED [FAULT]
 
 Workers are forked from this process, which has everything imported and neither threads nor an event loop.
-Each opens the store like the server does, adds and deletes pictures out of 25 and keeps house, while it writes
-down what it is about to do and what it was told is done, each line with one write(2) that outlives it. After
-a random while it gets SIGKILL. Then the store and the lines are compared. FAULT breaks the service on
-purpose, which the comparison has to find. The last line of the output is a JSON object of figures.
+Each opens the store like the server does, adds and deletes pictures out of 25, adds, changes and deletes products
+with pictures and files, and keeps house, while it writes down what it is about to do and what it was told is done,
+each line with one write(2) that outlives it. After a random while it gets SIGKILL. Then the store and the lines are
+compared. FAULT breaks the service on purpose, which the comparison has to find. The last line of the output is a
+JSON object of figures.
 """
 
 import asyncio
-import hashlib
 import json
 import os
 import random
@@ -26,31 +26,26 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import pictures
+import stock
 from packshot import app
-from packshot.config import Settings
-from packshot.domain.access import Principal
 from packshot.domain.errors import NotFound
 from packshot.domain.paging import Ordering, Query
-from packshot.domain.products import Kind
-from packshot.services import images, products, setup, upkeep
+from packshot.services import images, upkeep
 from packshot.services.core import Core, UpkeepSettings
 from packshot.services.originals import Upload
 from packshot.storage.blobs import BlobStore, Bytes
 from packshot.storage.folder import DATABASE
+from receiver import PRIVATE
+from stock import CALLER, DIGESTS, LONE, PICTURES
 
-PICTURES = [pictures.png(width_px, 1) for width_px in range(1, 26)]
-DIGESTS = [hashlib.sha256(data).hexdigest() for data in PICTURES]
 WORKERS = 2
 TASKS = 3
+"""In each worker."""
 LONGEST_MS = 60
 AT_ONCE_S = -1
 """An age in upkeep for which not even what was made this second is too young."""
 GRACE_S = 5
 """Far longer than any upload takes here: a sweep must never meet the file of an upload under way."""
-CALLER = Principal(1, 1, "administrator", setup.SCOPES, 1)
-"""The administrator that the first start makes."""
-PRODUCT = 1
 
 
 class Broken(Exception):
@@ -64,6 +59,8 @@ class Figures:
     kills: int = 0
     acked_adds: int = 0
     acked_deletes: int = 0
+    acked_products: int = 0
+    events: int = 0
     unanswered: int = 0
     orphans_swept: int = 0
     lost: int = 0
@@ -108,60 +105,76 @@ def with_ages(core: Core, grace_s: int) -> Core:
     return replace(core, upkeep=UpkeepSettings(young_s=AT_ONCE_S, retention_s=AT_ONCE_S, grace_s=grace_s))
 
 
-Job = Callable[[Core, Diary, random.Random, str], Coroutine[Any, Any, None]]
+@dataclass
+class Task:
+    """What one task of a worker works with; `slot` is a number that no other task of its time has."""
+
+    core: Core
+    diary: Diary
+    chance: random.Random
+    fault: str
+    slot: int
+
+
+Job = Callable[[Task], Coroutine[Any, Any, None]]
 """What a worker's tasks do until it is killed."""
 
 
-async def add(core: Core, diary: Diary, chance: random.Random, fault: str) -> None:
-    number, name = chance.randrange(len(PICTURES)), f"{chance.randbytes(8).hex()}.png"
+async def add(task: Task) -> None:
+    number, name = task.chance.randrange(len(PICTURES)), f"{task.chance.randbytes(8).hex()}.png"
     data = PICTURES[number]
-    diary.write("adding", name, number)
-    if fault == "early-answer":
-        diary.write("added", name, number)
-    await images.add_to_product(core, CALLER, PRODUCT, "more", Upload(name, len(data), lambda: data))
-    diary.write("added", name, number)
+    task.diary.write("adding", name, number)
+    if task.fault == "early-answer":
+        task.diary.write("added", name, number)
+    await images.add_to_product(task.core, CALLER, LONE, "more", Upload(name, len(data), lambda: data))
+    task.diary.write("added", name, number)
 
 
-async def delete(core: Core, diary: Diary, chance: random.Random, fault: str) -> None:
-    query = Query(orderings=[Ordering("id", descending=chance.random() < 1 / 2)], limit=20, counted=False)
-    listed = (await images.list_of_product(core, CALLER, PRODUCT, query)).rows
+async def delete(task: Task) -> None:
+    query = Query(orderings=[Ordering("id", descending=task.chance.random() < 1 / 2)], limit=20, counted=False)
+    listed = (await images.list_of_product(task.core, CALLER, LONE, query)).rows
     if not listed:
         return
-    image = chance.choice(listed)
-    diary.write("deleting", image.name)
-    if fault != "forgotten-delete":
+    image = task.chance.choice(listed)
+    task.diary.write("deleting", image.name)
+    if task.fault != "forgotten-delete":
         with suppress(NotFound):  # the other worker was faster
-            await images.remove_from_product(core, CALLER, PRODUCT, image.id)
-    diary.write("deleted", image.name)
+            await images.remove_from_product(task.core, CALLER, LONE, image.id)
+    task.diary.write("deleted", image.name)
 
 
-async def keep_house(core: Core, _: Diary, chance: random.Random, __: str) -> None:
-    step = chance.choice([upkeep.doom, upkeep.reap, upkeep.sweep, upkeep.run_once])
-    await step(with_ages(core, GRACE_S))
+async def change_product(task: Task) -> None:
+    await stock.change_one(task.core, task.diary.write, task.chance, task.slot, in_two_steps=task.fault == "two-steps")
 
 
-async def load(core: Core, diary: Diary, chance: random.Random, fault: str) -> None:
+async def keep_house(task: Task) -> None:
+    step = task.chance.choice([upkeep.doom, upkeep.reap, upkeep.sweep, upkeep.run_once])
+    await step(with_ages(task.core, GRACE_S))
+
+
+async def load(task: Task) -> None:
     while True:
-        (step,) = chance.choices([add, delete, keep_house], [50, 42, 8])
-        await step(core, diary, chance, fault)
+        (step,) = task.chance.choices([add, delete, change_product, keep_house], [40, 34, 18, 8])
+        await step(task)
 
 
-async def keep_house_alone(core: Core, _: Diary, __: random.Random, ___: str) -> None:
+async def keep_house_alone(task: Task) -> None:
     """Nobody adds now, so that even the youngest stranger may be swept."""
     while True:
-        await upkeep.run_once(with_ages(core, 0))
+        await upkeep.run_once(with_ages(task.core, 0))
 
 
-async def work(folder: Path, seed: int, fault: str, ready: int, job: Job) -> None:
+async def work(folder: Path, seed: int, fault: str, ready: int, job: Job, first_slot: int) -> None:
     chance = random.Random(seed)
     diary = Diary(folder / "diary")
-    async with app.open_core(folder, Settings(), fail) as opened:
+    async with app.open_core(folder, PRIVATE, fail) as opened:
         store: Any = LateBytes(opened.blobs) if fault == "late-bytes" else opened.blobs
         core = replace(opened, blobs=store)
         os.write(ready, b"!")
         async with asyncio.TaskGroup() as tasks:
-            for _ in range(TASKS if job is load else 1):
-                tasks.create_task(job(core, diary, random.Random(chance.random()), fault))
+            for number in range(TASKS if job is load else 1):
+                own = random.Random(chance.random())
+                tasks.create_task(job(Task(core, diary, own, fault, first_slot + number)))
 
 
 def fail(error: BaseException) -> None:
@@ -169,7 +182,7 @@ def fail(error: BaseException) -> None:
     os._exit(74)
 
 
-def fork_worker(folder: Path, seed: int, fault: str, job: Job) -> tuple[int, int]:
+def fork_worker(folder: Path, seed: int, fault: str, job: Job, first_slot: int) -> tuple[int, int]:
     """(process id, descriptor that becomes readable once the worker has opened the store)."""
     ready, tell = os.pipe()
     process = os.fork()
@@ -177,7 +190,7 @@ def fork_worker(folder: Path, seed: int, fault: str, job: Job) -> tuple[int, int
         os.close(tell)
         return process, ready
     try:
-        asyncio.run(work(folder, seed, fault, tell, job))
+        asyncio.run(work(folder, seed, fault, tell, job, first_slot))
     except BaseException:  # noqa: BLE001 - whatever ends a worker is printed and seen by its exit code
         traceback.print_exc()
     os._exit(1)
@@ -190,7 +203,9 @@ def kill_workers(folder: Path, chance: random.Random, fault: str) -> int:
     """Start workers, kill each at its own random moment, some while they still open the store; return how many."""
     janitor = chance.random() < 1 / 12
     jobs = [keep_house_alone] if janitor else [load] * WORKERS
-    started = [fork_worker(folder, chance.getrandbits(64), fault, job) for job in jobs]
+    started = [
+        fork_worker(folder, chance.getrandbits(64), fault, job, number * TASKS) for number, job in enumerate(jobs)
+    ]
     for process, ready in started:
         if chance.random() < 9 / 10:
             select.select([ready], [], [], 10)
@@ -209,6 +224,7 @@ class Model:
     """What must be there: pictures by image name, as the last check left them."""
 
     present: dict[str, int] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
     read_bytes: int = 0
 
     def news(self, diary: Path) -> list[list[str]]:
@@ -240,52 +256,39 @@ def check(folder: Path, model: Model, figures: Figures) -> None:
         f"{name} has other bytes" for name, digest in there.items() if name in known and digest != DIGESTS[known[name]]
     ]
     model.present = {name: known[name] for name in there.keys() & known.keys()}
+    found = stock.check(folder, lines, model.versions)
+    model.versions, figures.broken = found.versions, figures.broken + found.broken
+    figures.acked_products += found.acked
+    figures.events += found.events
     if figures.broken:
         raise Broken("; ".join(figures.broken[:5]))
 
 
 def look(folder: Path, figures: Figures) -> dict[str, str]:
-    """The digest of each image by its name, with a plain connection; whatever is wrong goes to the figures."""
+    """The digest of each image added alone, by its name; whatever is wrong with the store goes to the figures."""
+    figures.broken += stock.faults_of(folder)
     database = sqlite3.connect(folder / DATABASE)
     try:
-        for (finding,) in database.execute("PRAGMA quick_check").fetchall():
-            figures.broken += [] if finding == "ok" else [f"database: {finding}"]
-        figures.broken += [f"foreign key: {row}" for row in database.execute("PRAGMA foreign_key_check").fetchall()]
-        for digest, key, size_bytes in database.execute(
-            "SELECT digest, key, size_bytes FROM blob WHERE state = 'live'"
-        ).fetchall():
-            figures.broken += bytes_at_fault(folder / "blobs" / key[:2] / key, digest, size_bytes)
-        rows = database.execute(
-            "SELECT i.name, b.digest, b.state FROM image i JOIN blob b ON b.id = i.blob_id ORDER BY i.id"
-        ).fetchall()
+        return dict(
+            database.execute(
+                "SELECT i.name, b.digest FROM image i JOIN blob b ON b.id = i.blob_id WHERE product_id = ?1", (LONE,)
+            ).fetchall()
+        )
     finally:
         database.close()
-    figures.broken += [f"{name} points at a {state} blob" for name, _, state in rows if state != "live"]
-    return {name: digest for name, digest, _ in rows}
-
-
-def bytes_at_fault(path: Path, digest: str, size_bytes: int) -> list[str]:
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return [f"live blob {digest[:8]} has no file"]
-    whole = len(data) == size_bytes and hashlib.sha256(data).hexdigest() == digest
-    return [] if whole else [f"live blob {digest[:8]} has other bytes"]
 
 
 # The whole run
 
 
 async def prepare(folder: Path) -> None:
-    """An account with one product."""
-    async with app.open_core(folder, Settings(), fail) as core:
-        await setup.create_account(core)
-        await products.add(core, CALLER, Kind.SIMPLE, {"catalog_id": 1, "name": "Shirt"})
+    async with app.open_core(folder, PRIVATE, fail) as core:
+        await stock.prepare(core)
 
 
 async def tidy(folder: Path, figures: Figures) -> None:
     """With nobody else about, upkeep leaves exactly the files that a live blob names, and nothing half-done."""
-    async with app.open_core(folder, Settings(), fail) as core:
+    async with app.open_core(folder, PRIVATE, fail) as core:
         done = await upkeep.run_once(with_ages(core, 0))
         figures.orphans_swept += done.swept + done.staging
         named = {row[0] for row in await core.db.all("SELECT key FROM blob WHERE state = 'live'")}

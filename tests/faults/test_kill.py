@@ -36,6 +36,7 @@ def must_be_whole(figures: dict[str, Any], kills: int) -> None:
     assert figures["acked_adds"] > kills
     assert figures["acked_deletes"] > kills
     assert figures["unanswered"] > kills / 20
+    assert figures["events"] >= figures["acked_products"] > kills / 2
 
 
 def test_a_few_kills_lose_nothing_and_bring_nothing_back(tmp_path: Path) -> None:
@@ -44,7 +45,7 @@ def test_a_few_kills_lose_nothing_and_bring_nothing_back(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("fault", "shows"),
-    [("late-bytes", "has no file"), ("early-answer", "lost"), ("forgotten-delete", "undone")],
+    [("late-bytes", "has no file"), ("early-answer", "lost"), ("forgotten-delete", "undone"), ("two-steps", "half")],
 )
 def test_a_service_that_breaks_its_promise_is_caught(tmp_path: Path, fault: str, shows: str) -> None:
     figures = run(tmp_path, SHORT_KILLS, 2, fault)

@@ -1,5 +1,6 @@
 """The schema grows step by step, once, and all or nothing."""
 
+import re
 import sqlite3
 import subprocess
 import sys
@@ -94,6 +95,47 @@ def test_only_the_missing_steps_are_applied(connection: sqlite3.Connection, monk
 
     assert connection.execute("SELECT id FROM more").fetchall() == [(5,)]
     assert connection.execute("SELECT name FROM account").fetchall() == [("kept",)]
+
+
+FOUNDED = """
+INSERT INTO account VALUES (1, 'main', 5);
+INSERT INTO member VALUES (1, 1, 'administrator', 5);
+INSERT INTO catalog VALUES (1, 1, 'Products', NULL, NULL, NULL);
+INSERT INTO property VALUES (1, 1, 1, 'MORE_PHOTO', 'Pictures', 'F', 1);
+INSERT INTO product (id, account_id, catalog_id, kind, name, name_folded, active, available, bundle, sort, section_id,
+    created_by, modified_by, created_at, changed_at, preview_text_type, detail_text_type, vat_included, can_buy_zero,
+    quantity_trace, subscribe, barcode_multi, without_order)
+    VALUES (7, 1, 1, 1, 'Shirt', 'shirt', 1, 1, 0, 100, 4711, 1, 1, 5, 5, 'text', 'text', 0, 0, 2, 2, 0, 0);
+INSERT INTO blob VALUES (1, 1, 'd', 'd.1', 9, 'image/png', 1, 1, 1, 'live', 5, NULL);
+INSERT INTO image VALUES (3, 1, 7, 'more', 'a.png', 'a.png', 'abc/x', 1, 5);
+"""
+
+
+def test_what_the_first_step_held_outlives_all_that_follow(
+    connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = steps()
+    monkeypatch.setattr(migrations, "steps", lambda: every[:1])
+    migrate(connection)
+    connection.executescript(FOUNDED)
+    monkeypatch.setattr(migrations, "steps", lambda: every)
+
+    migrate(connection)
+
+    shown = "SELECT p.id, p.name, p.section_id, i.id, i.property_id FROM product p JOIN image i ON i.product_id = p.id"
+    assert connection.execute(shown).fetchall() == [(7, "Shirt", None, 3, None)]
+    assert connection.execute("SELECT changed_at, sort FROM property").fetchall() == [(5, 500)]
+    assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+
+
+def test_no_step_names_a_table_of_a_later_one() -> None:
+    """SQLite would not mind; PostgreSQL would."""
+    made: set[str] = set()
+
+    for _, name, sql in steps():
+        for statement in re.sub(r"--.*", "", sql).split(";"):
+            made |= set(re.findall(r"CREATE TABLE (\w+)", statement))
+            assert set(re.findall(r"REFERENCES (\w+)", statement)) <= made, name
 
 
 def test_a_database_of_a_newer_version_is_refused_and_left_alone(connection: sqlite3.Connection) -> None:

@@ -2,7 +2,7 @@
 
 import re
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import unquote
@@ -26,6 +26,7 @@ from packshot.services import (
     catalogs,
     downloads,
     images,
+    keys,
     oauth,
     products,
     setup,
@@ -39,6 +40,7 @@ from packshot.services.product_parts import File, NewValues, Parts, Text
 from packshot.storage import credentials, database
 from packshot.storage import images as image_rows
 from packshot.storage.database import connect
+from packshot.storage.migrations import prepare
 
 SHIRT = pictures.png()
 SIMPLE = (Kind.SIMPLE,)
@@ -113,6 +115,15 @@ async def agree_and_refresh(core: Core, caller: Principal, _: int, image_id: int
     await accounts.set_quota(core, setup.ACCOUNT, 10**9)
 
 
+async def call_with_keys(core: Core, *_: object) -> None:
+    """What a pair of keys asks, for its own account and for another one."""
+    pair = await keys.create(core, setup.ACCOUNT, privileged=True)
+    caller = await keys.by_pair(core, pair.web_api_key, pair.app_key)
+    await keys.profile(core, await keys.acting_for(core, caller, pair.account_key))
+    (made,) = (await keys.of_account(core, setup.ACCOUNT))[1]
+    await keys.revoke(core, setup.ACCOUNT, made.id)
+
+
 BY_CATALOG = Condition("catalog_id", "=", (1,))
 PROPERTY = Condition("property77", "=", ("x",))
 PARTS = Parts(
@@ -169,6 +180,7 @@ USES: dict[str, Use] = {
     ),
     "oauth": agree_and_refresh,
     "a new webhook": lambda core, caller, *_: access.create_webhook(core, setup.ACCOUNT, caller.user_id, setup.SCOPES),
+    "keys": call_with_keys,
     "upkeep": lambda core, *_: upkeep.run_once(core),
 }  # fmt: skip
 
@@ -198,7 +210,14 @@ LISTS = {
     "by id": Query([BY_CATALOG, Condition("id", "=", tuple(range(500, 550)))]),
     "by name": Query([BY_CATALOG, Condition("name", "=", ("Product 700",))]),
     "by code": Query([BY_CATALOG, Condition("code", "=", ("product-700",))]),
+    "by outer id": Query([BY_CATALOG, Condition("xml_id", "=", ("700",))]),
+    "by fifty outer ids": Query([BY_CATALOG, Condition("xml_id", "=", tuple(map(str, range(500, 550))))]),
+    "by fifty codes": Query([BY_CATALOG, Condition("code", "=", tuple(f"product-{n}" for n in range(500, 550)))]),
+    "by fifty names": Query([BY_CATALOG, Condition("name", "=", tuple(f"Product {n}" for n in range(500, 550)))]),
+    "by section": Query([BY_CATALOG, Condition("section_id", "=", (1,))]),
+    "by property": Query([BY_CATALOG, Condition("property77", "=", ("700",))]),
     "by cursor": Query([BY_CATALOG, Condition("id", ">", (900,))], [Ordering("id")], counted=False),
+    "in the order of names": Query([BY_CATALOG], [Ordering("name")], counted=False),
     "uncounted": Query([BY_CATALOG], counted=False),
 }
 
@@ -212,12 +231,17 @@ def multiply(path: Path, count: int) -> None:
         "name_folded": "'product ' || n",
         "code": "'product-' || n",
         "xml_id": "n",
+        "section_id": "NULL",
     }
     columns = [row[1] for row in connection.execute("PRAGMA table_info(product)").fetchall()]
     connection.execute(
         f"WITH RECURSIVE number(n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM number WHERE n < {count})"
         f" INSERT INTO product ({', '.join(columns)}) SELECT {', '.join(made.get(name, name) for name in columns)}"
         " FROM product, number WHERE id = 1"
+    )
+    connection.execute(
+        "INSERT INTO property_value (account_id, product_id, property_id, multiple, text)"
+        " SELECT account_id, id, 77, 0, id FROM product WHERE id > 1"
     )
     connection.close()
 
@@ -239,25 +263,78 @@ def work_of(path: Path, statements: Statements) -> int:
     return steps
 
 
+async def measure(
+    statements: Statements, path: Path, acts: Mapping[str, Callable[[], Awaitable[object]]]
+) -> dict[str, list[int]]:
+    """What each act takes, first among a thousand products and then among a hundred thousand."""
+    taken: dict[str, list[int]] = {name: [] for name in acts}
+    for count in COUNTS:
+        connection = connect(path)
+        connection.execute("DELETE FROM product WHERE id > 1")
+        connection.close()
+        multiply(path, count)
+        for name, act in acts.items():
+            statements.clear()
+            await act()
+            taken[name].append(work_of(path, statements))
+    return taken
+
+
 async def test_finding_products_takes_no_more_work_among_a_hundred_thousand_than_among_a_thousand(
     watched: Core, statements: Statements, tmp_path: Path
 ) -> None:
     seed = await setup.create_account(watched)
     assert seed is not None
     caller = Principal(seed.account_id, seed.user_id, "administrator", setup.SCOPES, seed.webhook_id)
-    await make_product(watched, caller)
-    path = tmp_path / "data" / "packshot.sqlite3"
-    taken: dict[str, list[int]] = {name: [] for name in LISTS}
+    section_id = await catalogs.add_section(watched, caller.account_id, Section(1, "Tops"))
+    await products.add(watched, caller, Kind.SIMPLE, {"catalog_id": 1, "name": "x", "section_id": section_id})
 
-    for count in COUNTS:
-        connection = connect(path)
-        connection.execute("DELETE FROM product WHERE id > 1")
-        connection.close()
-        multiply(path, count)
-        for name, query in LISTS.items():
-            statements.clear()
-            page = await products.list_all(watched, caller, SIMPLE, FIELDS, query)
-            taken[name].append(work_of(path, statements))
-            assert page.rows, name
+    def find(query: Query, kinds: tuple[Kind, ...] = SIMPLE) -> Callable[[], Awaitable[object]]:
+        async def act() -> None:
+            page = await products.list_all(watched, caller, kinds, FIELDS, query)
+            assert bool(page.rows) == (kinds == SIMPLE), query
+
+        return act
+
+    acts = {name: find(query) for name, query in LISTS.items()}
+    acts["of others, in the order of names"] = find(Query([BY_CATALOG], [Ordering("name")]), (Kind.SERVICE,))
+
+    taken = await measure(statements, tmp_path / "data" / "packshot.sqlite3", acts)
 
     assert all(many <= few + few // 4 + 2 for few, many in taken.values()), taken
+
+
+async def test_deleting_a_product_takes_no_more_work_among_a_hundred_thousand_than_among_a_thousand(
+    watched: Core, statements: Statements, tmp_path: Path
+) -> None:
+    seed = await setup.create_account(watched)
+    assert seed is not None
+    caller = Principal(seed.account_id, seed.user_id, "administrator", setup.SCOPES, seed.webhook_id)
+    await make_product(watched, caller)
+
+    async def delete() -> None:
+        await products.remove(watched, caller, 700, SIMPLE)
+        # The same statements are then measured with the next product, since this one is gone.
+        statements[:] = [(sql, tuple(701 if value == 700 else value for value in values)) for sql, values in statements]
+
+    taken = await measure(statements, tmp_path / "data" / "packshot.sqlite3", {"delete": delete})
+
+    few, many = taken["delete"]
+    assert many <= few + few // 4 + 2, taken
+    assert (await watched.db.all("SELECT id FROM product WHERE id IN (699, 700, 701, 702)")) == [(699,), (702,)]
+
+
+def test_nothing_that_goes_along_with_a_row_is_searched_for_without_an_index(tmp_path: Path) -> None:
+    """Every foreign key has an index, partial ones included where they serve."""
+    prepare(tmp_path / "db")
+    connection = connect(tmp_path / "db")
+
+    walked = [
+        f"{table}: {row[3]}"
+        for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE '%id %'")
+        for row in connection.execute(f"EXPLAIN QUERY PLAN DELETE FROM {table} WHERE rowid = 1").fetchall()
+        if row[3].startswith("SCAN")
+    ]
+
+    connection.close()
+    assert walked == ["account: SCAN blob"]  # once for a whole account, whose blobs all have to go before

@@ -4,11 +4,12 @@ import pytest
 
 from build import make_account, make_product
 from packshot.domain.access import Principal
+from packshot.domain.catalogs import Section
 from packshot.domain.errors import Conflict
 from packshot.domain.paging import Condition, Ordering, Query
 from packshot.domain.products import DEFAULTS, FIELDS, Fields, Kind
 from packshot.services.core import Core
-from packshot.storage import products
+from packshot.storage import catalogs, products
 
 SIMPLE = (Kind.SIMPLE,)
 ALL = tuple(Kind)
@@ -40,6 +41,8 @@ async def test_every_field_is_read_back_as_it_was_set(core: Core, admin: Princip
         "moment": 1_800_000_000_000_000,
     }
     wanted: Fields = {name: values[kind] for name, kind in FIELDS.items() if name not in {"id", "kind", "parent_id"}}
+    section_id = await core.db.write(lambda tx: catalogs.add_section(tx, admin.account_id, Section(1, "Tops"), 5))
+    assert section_id == wanted["section_id"]
 
     product_id = await insert(core, admin.account_id, row("x") | wanted)
 
@@ -133,3 +136,21 @@ async def test_ids_are_never_used_twice(core: Core, admin: Principal) -> None:
     await core.db.write(lambda tx: products.remove_product(tx, admin.account_id, first))
 
     assert await insert(core, admin.account_id, row("b")) > first
+
+
+async def test_a_product_loses_the_section_that_goes_and_nothing_else(core: Core, admin: Principal) -> None:
+    section_id = await core.db.write(lambda tx: catalogs.add_section(tx, admin.account_id, Section(1, "Tops"), 5))
+    product_id = await insert(core, admin.account_id, row("Shirt", section_id=section_id))
+    await core.db.write(lambda tx: products.set_sections(tx, product_id, [section_id]))
+
+    await core.db.write(lambda tx: tx.run("DELETE FROM section"))
+
+    found = await products.find_product(core.db, admin.account_id, product_id, SIMPLE)
+    assert found
+    assert found["section_id"] is None
+    assert await core.db.all("SELECT 1 FROM product_section") == []
+
+
+async def test_a_product_stands_in_no_section_that_is_not_there(core: Core, admin: Principal) -> None:
+    with pytest.raises(Conflict):
+        await insert(core, admin.account_id, row("Shirt", section_id=4_711))

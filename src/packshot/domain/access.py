@@ -12,6 +12,9 @@ Role = Literal["administrator", "editor", "viewer", "none"]
 AccountState = Literal["normal", "blocked", "no_plan", "closed"]
 """Whether an account may be called: yes; not for now; not without a plan; never again."""
 
+Mode = Literal["live", "test"]
+"""Of a pair of keys: whether it is used in earnest. Test keys do the same, and logs tell them apart."""
+
 Right = Literal[
     "catalog:read", "section:read", "property:read", "product:read", "product:write", "image:read", "image:write"
 ]
@@ -24,7 +27,9 @@ class Principal(msgspec.Struct, frozen=True):
 
     `credential_id` names the credential in download links, which die with it. `scopes` are those the
     credential was given; rights come from `role`. An access token has its `application_id` and ends at
-    `expires_at`, in Unix microseconds; for an inbound webhook both are None.
+    `expires_at`, in Unix microseconds; for an inbound webhook both are None. A pair of keys speaks for its account
+    and nobody in it, and no link dies with it: `user_id` and `credential_id` are 0. It has a `mode`, and acts for
+    other accounts as well if it is `privileged`.
     """
 
     account_id: int
@@ -34,6 +39,8 @@ class Principal(msgspec.Struct, frozen=True):
     credential_id: int
     application_id: int | None = None
     expires_at: int | None = None
+    privileged: bool = False
+    mode: Mode = "live"
 
 
 class Credential(msgspec.Struct, frozen=True):

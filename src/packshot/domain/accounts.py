@@ -1,11 +1,12 @@
-"""Accounts and what belongs to them: users, inbound webhooks, applications and their tokens."""
+"""Accounts and what belongs to them: users, inbound webhooks, pairs of keys, applications and their tokens."""
 
 import re
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import msgspec
 
-from packshot.domain.access import AccountState, Role
+from packshot.domain.access import AccountState, Mode, Role
 from packshot.domain.errors import InvalidValue
 
 LOCAL = "L"
@@ -28,6 +29,11 @@ class Account(msgspec.Struct, frozen=True):
     state: AccountState
     quota_bytes: int | None
     created_at: int
+
+    @property
+    def account_key(self) -> str:
+        """What a privileged pair of keys names it by: the same `member_id`, written as a UUID."""
+        return str(UUID(self.member_id))
 
 
 class User(msgspec.Struct, frozen=True):
@@ -54,6 +60,15 @@ class Webhook(msgspec.Struct, frozen=True):
     scopes: tuple[str, ...]
     created_at: int
     expires_at: int | None
+
+
+class KeyPair(msgspec.Struct, frozen=True):
+    """A web_api_key with its app_key; both are known to nobody but those who were shown them."""
+
+    id: int
+    mode: Mode
+    privileged: bool
+    created_at: int
 
 
 class Application(msgspec.Struct, frozen=True):

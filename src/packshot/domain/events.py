@@ -5,6 +5,8 @@ from typing import Any
 import msgspec
 
 TEST = "ONAPPTEST"
+INSTALL = "ONAPPINSTALL"
+"""What an application is sent at its own address once it is registered; nobody binds it."""
 
 EVENTS: dict[str, str] = {
     TEST: "",

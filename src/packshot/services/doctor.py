@@ -28,6 +28,19 @@ async def examine(core: Core, progress: Callable[[int], None]) -> AsyncIterator[
         yield finding
 
 
+async def _wrong(core: Core, blob_id: int, key: str, size_bytes: int, state: str) -> str | None:
+    """What is wrong with a blob in a sentence: live bytes have to be there, and nothing points at others."""
+    actual = await core.blobs.find_size(key) if state == "live" else None
+    if actual == size_bytes:
+        return None
+    shown = ", ".join(await images.of_blob(core.db, blob_id, SHOWN))
+    if state != "live" and not shown:
+        return None
+    lost = "is missing" if actual is None else f"has {actual} bytes instead of {size_bytes}"
+    what = lost if state == "live" else f"is {state}"
+    return f"blob {key} {what} ({shown or 'no image'}): upload the picture again, or restore it"
+
+
 async def _blobs(core: Core, progress: Callable[[int], None]) -> AsyncIterator[Finding]:
     seen, after = 0, 0
     findings = 0
@@ -35,12 +48,9 @@ async def _blobs(core: Core, progress: Callable[[int], None]) -> AsyncIterator[F
     while batch := await blob_rows.of_blobs(core.db, after, BATCH):
         for blob_id, key, size_bytes, state in batch:
             known.add(key)
-            actual = await core.blobs.find_size(key)
-            if state == "live" and actual != size_bytes:
+            if wrong := await _wrong(core, blob_id, key, size_bytes, state):
                 findings += 1
-                lost = "is missing" if actual is None else f"has {actual} bytes instead of {size_bytes}"
-                whose = ", ".join(await images.of_blob(core.db, blob_id, SHOWN)) or "no image"
-                yield Finding(ok=False, what=f"blob {key} {lost} ({whose}): upload the picture again, or restore it")
+                yield Finding(ok=False, what=wrong)
         seen, after = seen + len(batch), batch[-1][0]
         progress(seen)
     if not findings:

@@ -105,9 +105,9 @@ async def change(tx: Tx, hand: Hand, parts: Parts, declared: Sequence[Declared])
 
 async def _change_properties(tx: Tx, hand: Hand, new: Mapping[int, NewValues], declared: Sequence[Declared]) -> None:
     known = {one.id: one for one in declared}
+    if sum(len(values.values) for values in new.values()) > MAX_VALUES:  # they would keep the writer busy
+        raise _too_many()
     there = await property_values.of_products(tx, hand.caller.account_id, [hand.product_id])
-    if len(there) + sum(len(values.values) for values in new.values()) > MAX_VALUES:
-        raise InvalidValue("property", f"The properties of a product have more than {MAX_VALUES} values")
     for property_id, values in new.items():
         one = known.get(property_id)
         if one and one.links:
@@ -121,6 +121,13 @@ async def _change_properties(tx: Tx, hand: Hand, new: Mapping[int, NewValues], d
             multiple = one.multiple if one else values.multiple
             await _change_files(tx, hand, property_id, own, NewValues(values.values, multiple))
             await _change_texts(tx, hand, property_id, own, NewValues(values.values, multiple))
+    # Only now, since most of what a call lists takes the place of what was there.
+    if await property_values.count_of_product(tx, hand.caller.account_id, hand.product_id) > MAX_VALUES:
+        raise _too_many()
+
+
+def _too_many() -> InvalidValue:
+    return InvalidValue("property", f"The properties of a product have more than {MAX_VALUES} values")
 
 
 def _refuse_texts(one: Declared, new: NewValues) -> None:

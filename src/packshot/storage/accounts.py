@@ -82,6 +82,12 @@ async def find_user(reads: Reads, account_id: int, user_id: int) -> User | None:
     return None if row is None else User(*row)
 
 
+async def find_administrator(reads: Reads, account_id: int) -> User | None:
+    """The first administrator of the account."""
+    row = await reads.one(f"{_USER} WHERE account_id = ?1 AND role = 'administrator' ORDER BY id LIMIT 1", account_id)
+    return None if row is None else User(*row)
+
+
 async def find_login(reads: Reads, login: str) -> tuple[User, str | None] | None:
     """The user with that login, of whatever account, and the hash of their password if they have one."""
     row = await reads.one(f"{_USER.replace(' FROM', ', password_hash FROM')} WHERE login = ?1", login)

@@ -60,9 +60,14 @@ async def of_products(reads: Reads, account_id: int, product_ids: Collection[int
 async def of_blob(reads: Reads, blob_id: int, limit: int) -> list[str]:
     """Some images that show a blob, in words that people can act on."""
     rows = await reads.all(
-        "SELECT id, name, product_id FROM image WHERE blob_id = ?1 ORDER BY id LIMIT ?2", blob_id, limit
+        "SELECT id, name, product_id, property_id FROM image WHERE blob_id = ?1 ORDER BY id LIMIT ?2", blob_id, limit
     )
-    return [f"image {row[0]}, {row[1]}, of product {row[2]}" for row in rows]
+    return [_shown(*row) for row in rows]
+
+
+def _shown(image_id: int, name: str, product_id: int, property_id: int | None) -> str:
+    what = f"image {image_id}" if property_id is None else f"file {image_id} in property {property_id}"
+    return f"{what}, {name}, of product {product_id}"
 
 
 async def add_image(tx: Tx, account_id: int, image: NewImage, blob_id: int) -> ProductImage:

@@ -20,6 +20,14 @@ async def of_products(reads: Reads, account_id: int, product_ids: Collection[int
     return [_value(row) for row in rows]
 
 
+async def count_of_product(reads: Reads, account_id: int, product_id: int) -> int:
+    """How many values the properties of the product have, all together."""
+    row = await reads.one(
+        "SELECT count(*) FROM property_value WHERE product_id = ?1 AND account_id = ?2", product_id, account_id
+    )
+    return int(row[0]) if row else 0
+
+
 def _value(row: Row) -> PropertyValue:
     value_id, product_id, property_id, multiple, text, *image = row
     shown = None if image[0] is None else ProductImage(*image)

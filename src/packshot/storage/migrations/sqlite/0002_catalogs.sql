@@ -24,6 +24,9 @@ CREATE INDEX section_of_parent ON section (parent_id) WHERE parent_id IS NOT NUL
 DROP INDEX catalog_of_parent;
 CREATE UNIQUE INDEX catalog_of_variations ON catalog (parent_catalog_id) WHERE parent_catalog_id IS NOT NULL;
 
+-- What a property says beside its code, name and type. Most of it only tells others how to draw a form; what matters
+-- here is user_type (SKU: this property names a variation's parent). catalog.link_property_id and link_catalog_id
+-- carry no foreign key: they point in a circle, and go with their catalogs.
 ALTER TABLE property ADD COLUMN user_type TEXT;
 ALTER TABLE property ADD COLUMN active INTEGER NOT NULL DEFAULT 1 CHECK (active IN (0, 1));
 ALTER TABLE property ADD COLUMN sort INTEGER NOT NULL DEFAULT 500;

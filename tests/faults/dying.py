@@ -1,0 +1,142 @@
+"""Kills a process at each step of one change of a product and checks what it leaves. Run by test_dying.py.
+
+    python dying.py FOLDER
+
+A step is one operation on a file or one statement of the writer. Each life is a fork of this process, which has
+neither threads nor an event loop; it opens the store, makes one change, and is killed before its k-th step, for
+k = 1, 2, ... until the change comes through. Afterwards the product has to be as it was before, or all that it was
+to become. The last line of the output says how many steps each change has.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sqlite3
+import sys
+import traceback
+from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
+from typing import Any, cast
+
+import stock
+from build import fail_loudly
+from hooked import Hooked
+from moments import with_ages
+from packshot import app
+from packshot.services import upkeep
+from packshot.services.core import Core
+from packshot.storage import database
+from packshot.storage.blobs import disk
+from packshot.storage.database import connect
+from receiver import PRIVATE
+
+NAME, BEFORE, AFTER = "p", "first", "second"
+Change = Callable[[Core, int], Awaitable[object]]
+
+CHANGES: dict[str, tuple[str | None, Change, str | None]] = {
+    "add": (None, lambda core, _: stock.add(core, NAME, AFTER), AFTER),
+    "update": (BEFORE, lambda core, product_id: stock.update(core, product_id, AFTER), AFTER),
+    "delete": (BEFORE, stock.remove, None),
+}
+"""The version of the product before, what is done to it, and its version afterwards."""
+
+
+class Countdown:
+    """Kills the process when so many steps have been taken; at 0 it never does."""
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    def __call__(self, *_: object) -> None:
+        self.left -= 1
+        if self.left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def watch(step: Callable[..., None]) -> None:
+    """Have each statement of a writer and each operation on a file be a step."""
+
+    def opened(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+        real = connect(path, read_only=read_only)
+        return real if read_only else cast("sqlite3.Connection", Hooked(real, step))
+
+    class Watched(disk.Files):
+        def __getattribute__(self, name: str) -> Any:
+            step()
+            return super().__getattribute__(name)
+
+    database.connect = opened
+    disk.Files = Watched  # type: ignore[misc]
+
+
+async def live(folder: Path, change: Change, steps: int) -> None:
+    step = Countdown(0)
+    watch(step)
+    async with app.open_core(folder, PRIVATE, fail_loudly) as core:
+        row = await core.db.one("SELECT id FROM product WHERE code = ?1", NAME)
+        step.left = steps
+        await change(core, row[0] if row else 0)
+        step.left = 0
+
+
+def ended(job: Coroutine[Any, Any, None]) -> int:
+    """How a process that does just that ended: 0 or the negative number of a signal."""
+    process = os.fork()
+    if not process:
+        try:
+            asyncio.run(job)
+        except BaseException:  # noqa: BLE001 - whatever ends it is printed and seen by its exit code
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    job.close()  # it ran in the child
+    code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    if code not in {0, -signal.SIGKILL}:
+        raise AssertionError(f"a process ended by itself with {code}")
+    return code
+
+
+async def prepare(folder: Path) -> None:
+    async with app.open_core(folder, PRIVATE, fail_loudly) as core:
+        await stock.prepare(core)
+
+
+async def put_back(folder: Path, version: str | None) -> None:
+    """The product in that version, or none, and no bytes that nobody points at."""
+    async with app.open_core(folder, PRIVATE, fail_loudly) as core:
+        row = await core.db.one("SELECT id FROM product WHERE code = ?1", NAME)
+        if row:
+            await stock.remove(core, row[0])
+        if version:
+            await stock.add(core, NAME, version)
+        await upkeep.run_once(with_ages(core, young_s=-1, retention_s=-1, grace_s=0))
+        named = {row[0] for row in await core.db.all("SELECT key FROM blob WHERE state = 'live'")}
+        assert set(await core.blobs.of_keys(0)) == named
+
+
+def walk(folder: Path, name: str) -> int:
+    """The number of steps of a change, each of which was its last one once."""
+    before, change, after = CHANGES[name]
+    steps, killed, seen = 0, True, after
+    while killed:
+        if seen != before:
+            ended(put_back(folder, before))
+            stock.take_events(folder)
+        steps += 1
+        killed = ended(live(folder, change, steps)) != 0
+        there, wrong = stock.look(folder)
+        seen, noted, wrong = there.get(NAME), stock.take_events(folder), wrong + stock.faults_of(folder)
+        if wrong or (seen, noted) not in ([(before, 0), (after, 1)] if killed else [(after, 1)]):
+            raise AssertionError(f"{name} killed at step {steps}: {seen}, {noted} events, {wrong}")
+    ended(put_back(folder, None))
+    return steps - 1
+
+
+def main(folder: Path) -> None:
+    ended(prepare(folder))
+    sys.stdout.write(json.dumps({name: walk(folder, name) for name in CHANGES}) + "\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
