@@ -134,8 +134,9 @@ async def test_a_content_that_is_no_text_is_an_error_with_code_0(
         lambda pair: {"1": pair[1], "0": pair[0]},
         lambda pair: {"fileData": pair},
         lambda pair: {"fileData": {"0": pair[0], "1": pair[1]}},
+        lambda pair: {"filedata": pair},
     ],
-    ids=["list", "longer list", "map", "turned map", "fileData", "fileData map"],
+    ids=["list", "longer list", "map", "turned map", "fileData", "fileData map", "in lower case"],
 )
 async def test_row_17_a_file_may_come_as_list_as_map_and_as_filedata(
     shape: Callable[[list[str]], Any], data: bytes, call: Call, client: httpx.AsyncClient, product: int

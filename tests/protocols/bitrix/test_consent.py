@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
@@ -11,6 +12,7 @@ from build import Clock
 from oauth_client import REDIRECT, App, Person, form_token, make_application, make_user
 from packshot import app as wiring
 from packshot.config import Settings
+from packshot.protocols.bitrix.errors import BitrixSettings
 from packshot.services import applications, setup, users
 from packshot.services.core import Core
 from packshot.services.setup import Seed
@@ -32,12 +34,18 @@ def anna(client: httpx.AsyncClient) -> Person:
     return Person(client)
 
 
+@asynccontextmanager
+async def reached(core: Core, settings: Settings, base_url: str) -> AsyncIterator[httpx.AsyncClient]:
+    asgi: Any
+    asgi, _ = wiring.build(core, settings, lambda: True)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(asgi), base_url=base_url) as opened:
+        yield opened
+
+
 @pytest.fixture
 async def secure(core: Core, settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     """A client that came over HTTPS."""
-    asgi: Any
-    asgi, _ = wiring.build(core, settings, lambda: True)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(asgi), base_url="https://shop.test") as opened:
+    async with reached(core, settings, "https://shop.test") as opened:
         yield opened
 
 
@@ -76,7 +84,32 @@ async def test_the_question_names_application_account_user_and_what_it_could_do(
 
     for words in ("Price &lt;tags&gt;", "anna", "main", "products and their pictures", "app.example"):
         assert words in page.text
-    assert "form-action 'self' https://app.example;" in page.headers["content-security-policy"]
+
+
+async def test_from_the_question_the_way_leads_anywhere_from_other_pages_only_here(
+    client: httpx.AsyncClient, shop_app: App, anna: Person
+) -> None:
+    login = await client.get(shop_app.address())
+    await anna.log_in(shop_app.address())
+
+    question = await client.get(shop_app.address())
+
+    assert "form-action 'self'" in login.headers["content-security-policy"]
+    # What comes after the application's own redirect is up to the application, and browsers would hold it against us.
+    assert "form-action" not in question.headers["content-security-policy"]
+
+
+async def test_an_application_without_scopes_is_shown_as_such(
+    client: httpx.AsyncClient, core: Core, anna: Person
+) -> None:
+    made = await make_application(core, scopes=())
+    await make_user(core)
+    bare = App(client, made.application.client_id, made.secret)
+    await anna.log_in(bare.address())
+
+    page = await client.get(bare.address())
+
+    assert re.findall("<li>(.*)</li>", page.text) == ["learn that you have a login here"]
 
 
 async def test_every_field_has_a_label(client: httpx.AsyncClient, shop_app: App) -> None:
@@ -107,6 +140,7 @@ async def test_nothing_else_is_there(client: httpx.AsyncClient) -> None:
         ({"client_id": ""}, 400), ({"client_id": "local.0.1"}, 404), ({"response_type": "token"}, 400),
         ({"redirect_uri": REDIRECT + "&"}, 400), ({"redirect_uri": "https://evil.example/"}, 400),
         ({"redirect_uri": REDIRECT.replace("https", "HTTPS")}, 400), ({"redirect_uri": ""}, 400),
+        ({"code_challenge_method": "S256"}, 400),
         ({"code_challenge": "short"}, 400), ({"code_challenge": "a" * 43, "code_challenge_method": "MD5"}, 400),
     ],
     ids=str,
@@ -176,6 +210,24 @@ async def test_over_https_the_cookie_belongs_to_the_host_alone(secure: httpx.Asy
     assert answer.headers["set-cookie"].startswith(f"__Host-{COOKIE}=")
     assert answer.headers["set-cookie"].endswith("; Path=/; HttpOnly; SameSite=Lax; Secure")
     assert "Let Price" in (await secure.get(shop_app.address())).text
+
+
+async def test_neither_passwords_nor_secrets_are_taken_over_plain_http_where_https_is_required(
+    core: Core, shop_app: App
+) -> None:
+    settings = Settings(bitrix=BitrixSettings(require_https=True))
+
+    async with reached(core, settings, "http://shop.test") as plain:
+        page = await plain.get(shop_app.address())
+        tokens = await plain.post("/oauth/token/", data={"client_secret": shop_app.secret})
+    async with reached(core, settings, "https://shop.test") as secure:
+        told = await Person(secure).agree(shop_app.address())
+
+    assert (page.status_code, tokens.status_code) == (400, 400)
+    assert "Https required" in page.text
+    assert "<form" not in page.text
+    assert tokens.json() == {"error": "INVALID_REQUEST", "error_description": "Https required"}
+    assert told["code"]
 
 
 async def test_a_login_lasts_twelve_hours(client: httpx.AsyncClient, shop_app: App, anna: Person, clock: Clock) -> None:
@@ -274,7 +326,8 @@ async def test_agreeing_by_get_or_without_a_button_does_nothing(
 
     assert (await client.get(shop_app.address(action="allow", **token))).status_code == 200
     assert (await client.post(shop_app.address(), data=token)).status_code == 400
-    assert (await client.put(shop_app.address(), data=token)).status_code == 405
+    put = await client.put(shop_app.address(), data=token)
+    assert (put.status_code, put.headers["allow"]) == (405, "GET, POST")
     assert await codes(core) == 0
 
 

@@ -1,4 +1,4 @@
-"""Whatever is sent, the answer is the protocol's own error and never a 500."""
+"""Whatever is sent, the answer is the protocol's own error and never a 500; test_fuzz.py has the parameters."""
 
 import json
 import string
@@ -11,12 +11,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as tries
 from hypothesis import strategies as st
 
-import pictures
-from build import file_content
 from packshot.config import Settings
 from packshot.domain.images import ProductImage
 from packshot.observability import LogSettings
-from packshot.protocols.bitrix.images import DESCRIPTION
 from packshot.protocols.bitrix.methods import METHODS
 from packshot.protocols.bitrix.product_fields import WIRE_NAMES
 
@@ -28,56 +25,6 @@ METHOD_NAMES = [method.name for method in METHODS.values()]
 PADDING = b'"' + b"A" * 40_000 + b'"'
 """Makes a body large enough for its file content to stay undecoded JSON at first."""
 
-# Parameters that mean something nearly everywhere, with values that mean something somewhere.
-FIELD_NAMES = sorted({*WIRE_NAMES.values(), *DESCRIPTION, "ID", "PROPERTY_1", "property1", "IblockSection", "no"})
-OPERATORS = ["", "=", "!", "!=", ">", ">=", "<", "<=", "%", "=%", "%=", "!%", "!=%", "!%=", "@", "!@", "~", "><"]
-TEXTS = st.one_of(
-    st.sampled_from(
-        [
-            "", "0", "1", "-1", "Y", "N", "D", "asc", "DESC", "text", "html", "MORE_PHOTO", "DETAIL_PICTURE", "1e999",
-            "NaN", "inf", "2024-05-28", "2024-05-28T10:00:00", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00",
-            "99999-01-01", "9223372036854775807", "9223372036854775808", "%", "_", "\\", "' OR 1=1 --", "a.png",
-            file_content(pictures.png())[1],
-        ]
-    ),
-    st.text(max_size=8),
-)  # fmt: skip
-SCALARS = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(-3, 60),
-    st.integers(),
-    st.floats(allow_nan=False, allow_infinity=False),
-    TEXTS,
-)
-NAMES = st.sampled_from(FIELD_NAMES)
-CONDITIONS = st.builds(str.__add__, st.sampled_from(OPERATORS), NAMES)
-VALUES = st.recursive(
-    SCALARS,
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(NAMES | CONDITIONS | st.text(max_size=6), inner, max_size=3)
-    ),
-    max_leaves=6,
-)
-# Mostly what a method expects, so that the odd value gets as far as it can; one parameter at most is anything at all.
-PLAUSIBLE = st.fixed_dictionaries(
-    {
-        "id": st.just(1),
-        "productId": st.just(1),
-        "fields": st.dictionaries(NAMES, SCALARS, max_size=2).map({"iblockId": 1, "name": "x", "productId": 1}.__or__),
-        "fileContent": st.just(file_content(pictures.png())),
-        "filter": st.dictionaries(CONDITIONS, SCALARS | st.lists(SCALARS), max_size=2).map({"iblockId": 1}.__or__),
-        "order": st.dictionaries(NAMES, SCALARS, max_size=2),
-        "select": st.lists(NAMES, max_size=5).map(["id", "iblockId"].__add__),
-        "start": st.sampled_from([-1, 0, 50]),
-    }
-)
-ODD = st.dictionaries(
-    st.sampled_from(["id", "productId", "fields", "fileContent", "filter", "order", "select", "start"]),
-    VALUES,
-    max_size=1,
-)
-PARAMETERS = st.builds(dict.__or__, PLAUSIBLE, ODD)
 MANY = tries(
     deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
@@ -97,17 +44,6 @@ def check(answer: httpx.Response) -> None:
 
 def refused(answer: httpx.Response, status: int = 400) -> bool:
     return answer.status_code == status and answer.json().keys() == {"error", "error_description"}
-
-
-@pytest.mark.parametrize("method", METHOD_NAMES)
-@MANY
-@given(params=PARAMETERS)
-async def test_no_parameters_make_a_method_fail(
-    method: str, params: dict[str, Any], client: httpx.AsyncClient, hook: str, image: ProductImage
-) -> None:
-    assert image.product_id == 1
-
-    check(await client.post(hook + method, json=params))
 
 
 @MANY

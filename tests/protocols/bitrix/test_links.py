@@ -131,6 +131,17 @@ async def test_decision_7_a_webhooks_link_lives_seven_days(
     assert (expired.status_code, expired.json()) == (401, EXPIRED)
 
 
+@pytest.mark.parametrize("settings", [Settings(downloads=DownloadSettings(webhook_ttl_s=2**62))], ids=["for ever"])
+async def test_a_lifetime_longer_than_a_link_can_name_ends_where_that_ends(
+    client: httpx.AsyncClient, shown: dict[str, Any], clock: Clock
+) -> None:
+    clock.now = 2**32 - 1
+    assert (await client.get(shown["downloadUrl"])).content == PICTURE
+    clock.now = 2**32
+
+    assert (await client.get(shown["downloadUrl"])).status_code == 401
+
+
 @pytest.mark.parametrize("settings", [Settings(downloads=DownloadSettings(webhook_ttl_s=60))], ids=["a minute"])
 async def test_decision_7_the_life_of_links_is_a_setting(
     client: httpx.AsyncClient, shown: dict[str, Any], clock: Clock

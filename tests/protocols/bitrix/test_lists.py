@@ -284,6 +284,12 @@ async def test_a_list_of_products_has_to_name_its_catalog_and_the_two_ids(
     assert sentence in refused["error_description"]
 
 
+async def test_a_list_of_products_takes_only_a_list_of_names_too(call: Call) -> None:
+    refused = await call(PRODUCTS, {"select": "id", "filter": {"iblockId": 1}}, status=400)
+
+    assert refused["error"] == 100
+
+
 @pytest.mark.parametrize("count", [0, 1, 50, 51, 120])
 async def test_products_are_walked_by_cursor_and_by_pages(count: int, call: Call, core: Core, admin: Principal) -> None:
     made = [await make_product(core, admin, f"Shirt {number}") for number in range(count)]

@@ -188,7 +188,19 @@ async def test_other_verbs_are_refused(client: httpx.AsyncClient) -> None:
     answer = await client.put("/oauth/token/", json={})
 
     assert answer.status_code == 405
+    assert answer.headers["allow"] == "GET, POST"
     assert answer.json()["error"] == "invalid_request"
+
+
+async def test_an_account_that_is_blocked_is_told_when_to_come_back(
+    core: Core, shop_app: App, tokens: dict[str, Any]
+) -> None:
+    await accounts.set_state(core, "main", "blocked")
+
+    answer = await shop_app.refresh(tokens["refresh_token"])
+
+    assert (answer.status_code, answer.json()["error"]) == (503, "OVERLOAD_LIMIT")
+    assert answer.headers["retry-after"] == "60"
 
 
 # Calls with a token

@@ -37,6 +37,8 @@ TABLES: list[tuple[str, Any, int, str]] = [
     (ADD, {"fields": {"productId": "$product"}, "fileContent": ["", TEXT]}, 0, "The file name is not specified"),
     (ADD, {"fields": {"productId": "$product"}, "fileContent": [None, TEXT]}, 0, "The file name is not specified"),
     (ADD, {"fields": {"productId": "$product"}, "fileContent": TEXT}, 0, "The file name is not specified"),
+    (ADD, {"fields": {"productId": "$product"}, "fileContent": ["a.png"]}, 0, "The file's content must be a base64"),
+    (ADD, {"fields": {"productId": "$product"}, "fileContent": {"0": "a.png"}}, 0, "The file's content must be a base"),
     (ADD, {"fields": {"productId": "$product"}, "fileContent": ["a/b.png", TEXT]}, 0, "The file name contains invalid"),
     (ADD, {"fields": {"productId": "$product"}, "fileContent": ["a" * 256, TEXT]}, 0, "The file name is longer than"),
     (ADD, {"fields": {"productId": "$product"}, "fileContent": ["a.png", "SGVsbG8="]}, 0, "Invalid file type"),

@@ -199,7 +199,7 @@ async def test_server_time_is_written_in_the_servers_zone(call: Call, clock: Clo
     assert answer["result"] == "2027-01-15T11:00:00+03:00"
 
 
-@pytest.mark.parametrize("codes", [["U999", "AU"], ["G2"], "AU", "U$own", ["U$own", 5, None]])
+@pytest.mark.parametrize("codes", [["U999", "AU"], ["G2"], {"3": "AU"}, "AU", "U$own", ["U$own", 5, None]])
 async def test_user_access_knows_a_users_codes(codes: Any, client: httpx.AsyncClient, viewer: int, bare: str) -> None:
     own = json.loads(json.dumps({"ACCESS": codes}).replace("$own", str(viewer)))
 
@@ -207,7 +207,7 @@ async def test_user_access_knows_a_users_codes(codes: Any, client: httpx.AsyncCl
 
 
 @pytest.mark.parametrize(
-    "codes", [["U999", "D1", "CR"], ["U999"] * MAX_CODES + ["AU"], [], "", None, {"a": "AU"}, [["AU"]]], ids=repr
+    "codes", [["U999", "D1", "CR"], ["U999"] * MAX_CODES + ["AU"], [], "", None, {"AU": ""}, [["AU"]]], ids=repr
 )
 async def test_user_access_knows_no_others(codes: Any, client: httpx.AsyncClient, bare: str) -> None:
     assert (await client.post(f"{bare}user.access", json={"ACCESS": codes})).json()["result"] is False
@@ -317,6 +317,10 @@ async def test_access_name_has_an_empty_list_for_codes_of_nobody(codes: Any, cal
     assert (await call("access.name", {"ACCESS": codes}))["result"] == []
 
 
-@pytest.mark.parametrize("codes", [None, "", [], "AU", {"a": "AU"}])
+async def test_access_name_takes_the_map_that_php_makes_of_a_list(call: Call) -> None:
+    assert list((await call("access.name", {"ACCESS": {"3": "AU"}}))["result"]) == ["AU"]
+
+
+@pytest.mark.parametrize("codes", [None, "", [], {}, "AU"])
 async def test_access_name_is_false_without_a_list(codes: Any, call: Call) -> None:
     assert (await call("access.name", {"ACCESS": codes}))["result"] is False

@@ -53,7 +53,8 @@ class Method(msgspec.Struct, frozen=True):
 
     `scope` is the scope of the credential, the empty one is everybody's; `right` that of the user, which the
     service behind the function checks. `application`: only for access tokens of an application. `in_batch`:
-    may stand in a batch. Any scope of `also` does as well as `scope`.
+    may stand in a batch. Any scope of `also` does as well as `scope`. `undecoded` are the parameters, in lower case,
+    that it takes as `parse_json` leaves them where they are large.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Method(msgspec.Struct, frozen=True):
     application: bool = False
     in_batch: bool = True
     also: frozenset[str] = frozenset()
+    undecoded: frozenset[str] = frozenset()
 
     def is_open_to(self, scopes: frozenset[str]) -> bool:
         """Whether a credential with these scopes may call it."""

@@ -90,7 +90,7 @@ async def look(core: Core, send: Send, seen: Visit) -> None:
         "destination": urlsplit(seen.application.redirect_uri).netloc,
         "form_token": users.form_token(core, seen.session),
     }
-    await pages.show(send, "consent.html", facts, leads_to=seen.application.redirect_uri)
+    await pages.show(send, "consent.html", facts, leaves=True)
 
 
 async def act(core: Core, send: Send, attempts: Attempts, seen: Visit, form: dict[str, Any]) -> None:

@@ -199,6 +199,16 @@ def body(error: WireError, settings: BitrixSettings) -> dict[str, Any]:
     return {"error": int(error.code) if as_number else error.code, "error_description": error.description}
 
 
+def headers(error: WireError) -> list[tuple[bytes, bytes]]:
+    """What the answer says beside its body: when to come back, by which verbs, or that the connection ends here."""
+    said = [] if error.retry_after_s is None else [(b"retry-after", b"%d" % error.retry_after_s)]
+    if error.allowed:
+        said.append((b"allow", ", ".join(error.allowed).encode()))
+    if error.status == 408:  # noqa: PLR2004 - the one whose sender is not worth waiting for
+        said.append((b"connection", b"close"))
+    return said
+
+
 def _again(code: str, retry_after_s: int | None) -> WireError:
     return msgspec.structs.replace(SYSTEM_ERRORS[code], retry_after_s=retry_after_s)
 

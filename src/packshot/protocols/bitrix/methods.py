@@ -7,7 +7,7 @@ from packshot.protocols.bitrix.call import Method
 from packshot.protocols.bitrix.product_fields import FAMILIES
 
 _IMAGES = (
-    Method("catalog.productImage.add", images.add, "catalog", "image:write"),
+    Method("catalog.productImage.add", images.add, "catalog", "image:write", undecoded=frozenset({"filecontent"})),
     Method("catalog.productImage.get", images.get, "catalog", "image:read"),
     Method("catalog.productImage.list", images.list_, "catalog", "image:read"),
     Method("catalog.productImage.delete", images.delete, "catalog", "image:write"),

@@ -10,7 +10,7 @@ import msgspec
 from packshot.domain.accounts import Tokens
 from packshot.domain.errors import InvalidRequest, NotFound, Unauthenticated
 from packshot.protocols.bitrix import consent, pages
-from packshot.protocols.bitrix.errors import BitrixSettings, WireError, WrongVerb, body
+from packshot.protocols.bitrix.errors import BitrixSettings, SystemRefusal, WireError, WrongVerb, body, headers
 from packshot.protocols.bitrix.pages import Send
 from packshot.protocols.bitrix.perform import failure
 from packshot.protocols.body import BodyLimits, InFlight, merge, parse, parse_form, reading
@@ -52,7 +52,7 @@ class OAuth:
         except Exception as error:  # noqa: BLE001 - the last line before a person: never a traceback
             answer = failure(error, self.settings)
             scope["packshot.error"] = answer.code
-            await pages.show_problem(send, error, answer.status)
+            await pages.show_problem(send, error, answer.status, headers(answer))
 
     async def _page(self, name: str, scope: Scope, receive: Any, send: Send) -> None:
         if name not in {"authorize", "style.css"}:
@@ -61,19 +61,22 @@ class OAuth:
         if name == "style.css":
             await pages.send_style(send)
             return
-        headers, form = dict(scope["headers"]), await self._form(scope, receive)
-        base_url = self.base_url(scope, headers)
-        seen = await consent.visit(self.core, scope, headers, parse_form(scope["query_string"]), base_url)
+        self._require_https(scope)
+        sent, form = dict(scope["headers"]), await self._form(scope, receive)
+        base_url = self.base_url(scope, sent)
+        seen = await consent.visit(self.core, scope, sent, parse_form(scope["query_string"]), base_url)
         if scope["method"] == "GET":
             await consent.look(self.core, send, seen)
             return
-        if headers.get(b"sec-fetch-site", b"") not in _FROM_HERE:
+        if sent.get(b"sec-fetch-site", b"") not in _FROM_HERE:
             raise Unauthenticated("forged")
         await consent.act(self.core, send, self.attempts, seen, form)
 
     async def _token(self, scope: Scope, receive: Any, send: Send) -> None:
         """`/oauth/token/` by GET or POST: a code or refresh token in, tokens out. Source: page "OAuth 2.0", step 3."""
+        more: list[pages.Header] = [_JSON]
         try:
+            self._require_https(scope)
             params = merge(parse_form(scope["query_string"]), await self._form(scope, receive))
             made = await _made(self.core, {name: text for name, text in params.items() if isinstance(text, str)})
             status, answer = 200, written(self.core, made, self.base_url(scope, dict(scope["headers"])))
@@ -81,7 +84,13 @@ class OAuth:
             refusal = _refusal(error, failure(error, self.settings))
             scope["packshot.error"] = refusal.code
             status, answer = refusal.status, body(refusal, self.settings)
-        await pages.respond(send, status, msgspec.json.encode(answer), [_JSON])
+            more += headers(refusal)
+        await pages.respond(send, status, msgspec.json.encode(answer), more)
+
+    def _require_https(self, scope: Scope) -> None:
+        """Take no password and no secret over plain HTTP, where the settings say so. Raises: SystemRefusal."""
+        if self.settings.require_https and scope["scheme"] != "https":
+            raise SystemRefusal("INVALID_REQUEST")
 
     async def _form(self, scope: Scope, receive: Any) -> dict[str, Any]:
         """The parameters in the body of a request. Raises: WrongVerb, and whatever is wrong with the body."""

@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import jinja2
 
@@ -15,6 +14,7 @@ from packshot.domain.errors import (
     PackshotError,
     Unauthenticated,
 )
+from packshot.protocols.bitrix.errors import SystemRefusal
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Header = tuple[bytes, bytes]
@@ -35,6 +35,7 @@ _SAFE: list[Header] = [
     (b"referrer-policy", b"no-referrer"),
     (b"x-frame-options", b"DENY"),
 ]
+_POLICY = "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'"
 _PROBLEMS: dict[type, tuple[str, str]] = {
     NotFound: ("Not found", "There is no such page, or no application has the client_id in its address."),
     Unauthenticated: ("This form is not good any more", "Go back, load the page again, and repeat what you did."),
@@ -54,31 +55,33 @@ def words_of(scopes: Iterable[str]) -> list[str]:
 
 
 async def show(
-    send: Send, page: str, facts: dict[str, Any], status: int = 200, more: Iterable[Header] = (), leads_to: str = ""
+    send: Send,
+    page: str,
+    facts: dict[str, Any],
+    status: int = 200,
+    more: Iterable[Header] = (),
+    *,
+    leaves: bool = False,
 ) -> None:
-    """Send a page; its form leads to ourselves, or by way of a redirect to the site of *leads_to*."""
+    """Send a page; its form leads to ourselves, and from there away if it *leaves*."""
     content = _TEMPLATES.get_template(page).render(facts).encode()
-    sites = f"'self' {_site(leads_to)}".rstrip()
-    # Browsers look at form-action again when the answer to a form redirects.
-    policy = f"default-src 'none'; style-src 'self'; form-action {sites}; frame-ancestors 'none'; base-uri 'none'"
-    headers = [
-        (b"content-type", b"text/html; charset=utf-8"),
-        (b"content-security-policy", policy.encode("ascii", "ignore")),
-        *more,
-    ]
+    # Chromium holds every redirect behind a form against form-action, also those of the application behind ours.
+    policy = _POLICY if leaves else f"{_POLICY}; form-action 'self'"
+    headers = [(b"content-type", b"text/html; charset=utf-8"), (b"content-security-policy", policy.encode()), *more]
     await respond(send, status, content, headers)
 
 
-async def show_problem(send: Send, error: Exception, status: int) -> None:
+async def show_problem(send: Send, error: Exception, status: int, more: Iterable[Header] = ()) -> None:
     """Say in plain words why it cannot go on. What the address got wrong is told as it is: only its author can act."""
     title, text = next(_PROBLEMS[kind] for kind in type(error).__mro__ if kind in _PROBLEMS)
-    more: list[Header] = []
     if isinstance(error, InvalidRequest):
         title, text = "This address cannot be used", str(error)
+    elif isinstance(error, SystemRefusal):
+        title, text = "This cannot be done", str(error)
     elif isinstance(error, NotFound):
         status = 404
     elif isinstance(error, LimitReached):
-        status, more = 429, [(b"retry-after", b"%d" % error.retry_after_s)]
+        status = 429
     await show(send, "message.html", {"title": title, "text": text}, status, more)
 
 
@@ -89,7 +92,7 @@ async def send_style(send: Send) -> None:
 
 async def redirect(send: Send, target: str, more: Iterable[Header] = ()) -> None:
     """Send the browser on to *target*, by GET."""
-    await respond(send, 303, b"", [(b"location", target.encode()), *more])
+    await respond(send, 303, b"", [(b"location", target.encode("latin-1")), *more])
 
 
 async def respond(send: Send, status: int, content: bytes, headers: Iterable[Header]) -> None:
@@ -97,8 +100,3 @@ async def respond(send: Send, status: int, content: bytes, headers: Iterable[Hea
     length = (b"content-length", b"%d" % len(content))
     await send({"type": "http.response.start", "status": status, "headers": [length, *_SAFE, *headers]})
     await send({"type": "http.response.body", "body": content})
-
-
-def _site(address: str) -> str:
-    parts = urlsplit(address)
-    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""

@@ -69,9 +69,8 @@ def _picture(role: ImageRole, name: str, value: Any) -> dict[ImageRole, Upload |
 
 
 def _sections(name: str, value: Any) -> tuple[int, ...]:
-    items = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else [value]
     try:
-        wanted = [wire.read_integer(item) for item in items]
+        wanted = [wire.read_integer(item) for item in wire.items(value)]
     except ValueError:
         raise _wrong(name) from None
     return tuple(section for section in wanted if section)

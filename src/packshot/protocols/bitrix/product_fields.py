@@ -100,7 +100,7 @@ def reader(name: str, zone: tzinfo) -> Callable[[Any], Value]:
 
 def _read_mode(value: Any) -> int | None:
     """Y, N, or D for what the settings of the whole catalog say."""
-    return _MODES.index("D") if value in {"D", "d"} else wire.read_flag(value)
+    return _MODES.index("D") if str(value).upper() == "D" else wire.read_flag(value)
 
 
 def written(family: Family, product: Product, zone: tzinfo) -> dict[str, Any]:

@@ -44,9 +44,12 @@ async def list_(family: Family, call: Call) -> Answer:
     """A page of products under one key: the selected fields, pictures and properties.
 
     Raises:
+        WrongParameter: `select` is neither a list nor a map.
         InvalidRequest: `select` lacks `id` or `iblockId`, or `filter` lacks `iblockId`.
     """
-    selected = _selected(call)
+    selected = wire.selected(call.params)
+    if not {"id", "iblockid"} <= selected:
+        raise InvalidRequest("select", "Required select fields: id, iblockId")
     known = product_fields.filters(family, call.zone) | _property_filters(call)
     wanted = wire.query(call.params, known)
     if not any(condition.field == "catalog_id" for condition in wanted.conditions):
@@ -106,16 +109,6 @@ VERBS: tuple[tuple[str, Callable[[Family, Call], Awaitable[Answer | File]], Righ
     ("getFieldsByFilter", get_fields_by_filter, "product:read"),
 )
 """The seven methods of every sort of product, with the right each needs."""
-
-
-def _selected(call: Call) -> set[str]:
-    """What `select` names, as `wire.field_key` leaves it. Raises: InvalidRequest."""
-    names = wire.param(call.params, "select")
-    names = list(names.values()) if isinstance(names, dict) else names
-    selected = {wire.field_key(name) for name in names if isinstance(name, str)} if isinstance(names, list) else set()
-    if not {"id", "iblockid"} <= selected:
-        raise InvalidRequest("select", "Required select fields: id, iblockId")
-    return selected
 
 
 def _parts(selected: set[str]) -> set[str]:

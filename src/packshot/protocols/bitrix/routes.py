@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import tzinfo
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -20,7 +20,7 @@ from packshot.domain.errors import NotFound
 from packshot.domain.originals import Original
 from packshot.protocols.bitrix import as_xml, auth
 from packshot.protocols.bitrix.call import Answer, Call, File
-from packshot.protocols.bitrix.errors import BitrixSettings, SystemRefusal, WireError, WrongVerb, body, trouble
+from packshot.protocols.bitrix.errors import BitrixSettings, SystemRefusal, WireError, WrongVerb, body, headers, trouble
 from packshot.protocols.bitrix.limits import Limiter, count_call
 from packshot.protocols.bitrix.methods import METHODS
 from packshot.protocols.bitrix.perform import failure, perform, taken
@@ -37,7 +37,6 @@ SendOriginal = Callable[[Scope, Send, Original], Awaitable[None]]
 INLINE_BYTES = 256 * 1024
 """Larger bodies are decoded on a thread, so that they do not hold up everybody else."""
 
-_UNDECODED = frozenset({"filecontent"})
 _DOWNLOAD = re.compile(r"/rest/+download(\.json)?/*")
 _V3 = re.compile(r"/rest/+api/")
 _V3_UNKNOWN = {
@@ -94,7 +93,7 @@ class Bitrix:
         caller = await auth.by_path(self.core, called)
         headers = dict(scope["headers"])
         async with reading(receive, scope["headers"], self.limits, self.in_flight) as content:
-            params = await self._params(scope["query_string"], headers, content)
+            params = await self._params(scope["query_string"], headers, content, called.method.undecoded)
             caller = caller or await auth.by_token(self.core, params, headers)
             source = scope["client"][0] if scope["client"] else ""
             base_url = self.base_url(scope, headers)
@@ -105,10 +104,13 @@ class Bitrix:
             del content, params
             return await perform(call, called.method), (started, running)
 
-    async def _params(self, query: bytes, headers: Headers, content: Content) -> dict[str, Any]:
+    async def _params(
+        self, query: bytes, headers: Headers, content: Content, undecoded: frozenset[str]
+    ) -> dict[str, Any]:
+        read = partial(_params, query, headers, content, undecoded)
         if len(content) <= INLINE_BYTES:
-            return _params(query, headers, content)
-        return await asyncio.get_running_loop().run_in_executor(self.core.threads, _params, query, headers, content)
+            return read()
+        return await asyncio.get_running_loop().run_in_executor(self.core.threads, read)
 
     async def _download(self, scope: Scope, send: Send) -> None:
         """`/rest/download.json?token=...`: the bytes, or 403 forged, 401 expired, 404 deleted."""
@@ -128,11 +130,11 @@ class Bitrix:
         await _send_error(scope, send, trouble(status), self.settings)
 
 
-def _params(query: bytes, headers: Headers, content: Content) -> dict[str, Any]:
+def _params(query: bytes, headers: Headers, content: Content, undecoded: frozenset[str]) -> dict[str, Any]:
     """Query and body as one, the body standing above the query. Source: page "Data encoding"."""
     if not content:
         return parse_form(query) if query else {}
-    params = parse(headers.get(b"content-type", b"").decode("latin-1"), content, _UNDECODED)
+    params = parse(headers.get(b"content-type", b"").decode("latin-1"), content, undecoded)
     return merge(parse_form(query), params) if query else params
 
 
@@ -148,12 +150,7 @@ def _envelope(answer: Answer, times: dict[str, Any]) -> dict[str, Any]:
 
 async def _send_error(scope: Scope, send: Send, error: WireError, settings: BitrixSettings) -> None:
     scope["packshot.error"] = error.code
-    extra = [] if error.retry_after_s is None else [(b"retry-after", str(error.retry_after_s).encode())]
-    if error.allowed:
-        extra.append((b"allow", ", ".join(error.allowed).encode()))
-    if error.status == 408:  # noqa: PLR2004 - the one whose sender is not worth waiting for
-        extra.append((b"connection", b"close"))
-    await _send(scope, send, error.status, body(error, settings), extra)
+    await _send(scope, send, error.status, body(error, settings), headers(error))
 
 
 async def _send(

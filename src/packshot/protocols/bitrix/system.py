@@ -168,7 +168,7 @@ async def access_name(call: Call) -> Answer:
     `result` is false where no list is given, and an empty list where none of the codes exists.
     """
     codes = wire.param(call.params, "ACCESS")
-    if not codes or not isinstance(codes, list):
+    if not codes or not isinstance(codes, list | dict):
         return Answer(result=False)
     named = {code: await _access_name(call, code) for code in _codes(codes)}
     return Answer({code: name for code, name in named.items() if name} or [])
@@ -192,8 +192,7 @@ def _is_administrator(call: Call) -> bool:
 
 
 def _codes(value: Any) -> list[str]:
-    codes = value if isinstance(value, list) else [value]
-    return [code for code in codes if isinstance(code, str)][:MAX_CODES]
+    return [code for code in wire.items(value) if isinstance(code, str)][:MAX_CODES]
 
 
 def _is_set(call: Call, name: str) -> bool:

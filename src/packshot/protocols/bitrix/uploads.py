@@ -13,6 +13,7 @@ import msgspec
 import pybase64
 
 from packshot.domain.errors import InvalidRequest
+from packshot.protocols.bitrix import wire
 from packshot.protocols.bitrix.errors import MISSING, WrongParameter
 from packshot.protocols.body import decode_json
 from packshot.services.originals import Upload
@@ -47,10 +48,10 @@ def picture(value: Any, field: str) -> Upload:
 
 
 def _upload(pair: list[Any]) -> Upload:
-    name = _plain(pair[0]) if len(pair) > 1 else None
+    name = _plain(pair[0])
     if not isinstance(name, str) or not name.strip():
         raise InvalidRequest("fileContent", "The file name is not specified")
-    data = pair[1]
+    data = pair[1] if len(pair) > 1 else None
     if not isinstance(data, str | msgspec.Raw):
         raise InvalidRequest("fileContent", "The file's content must be a base64 string")
     return Upload(name, len(memoryview(data) if isinstance(data, msgspec.Raw) else data) * 3 // 4, lambda: decode(data))
@@ -102,10 +103,10 @@ def _text(data: "str | msgspec.Raw") -> bytes:
 def _pair(value: Any) -> list[Any]:
     """Name and data out of a list, a map with the keys 0 and 1, or a map with the key fileData."""
     value = _opened(value)
-    if isinstance(value, Mapping) and "fileData" in value:
-        return _pair(value["fileData"])
     if isinstance(value, Mapping):
-        return [value[key] for key in ("0", "1") if key in value]
+        if (inner := wire.param(value, "fileData")) is not None:
+            return _pair(inner)
+        return [value.get("0"), value.get("1")] if {"0", "1"} & value.keys() else []
     if isinstance(value, str):
         return [None] if value else []
     return value if isinstance(value, list) else []

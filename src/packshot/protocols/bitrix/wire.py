@@ -100,8 +100,15 @@ def field_key(name: str) -> str:
     return name[:1] + name[1:].replace("_", "").lower() if name.startswith("_") else name.replace("_", "").lower()
 
 
-def selection(params: Params, known: Mapping[str, str]) -> list[str]:
-    """The values of *known* (from `field_key` on) that `select` names; unknown ones are ignored, none means all.
+def items(value: Any) -> list[Any]:
+    """What a list holds. PHP sends some lists as maps; any other value alone is a list of one."""
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else [value]
+
+
+def selected(params: Params) -> set[str]:
+    """What `select` names, each as `field_key` leaves it.
 
     Raises:
         WrongParameter: `select` is neither a list nor a map. Source: page catalog.productProperty.list.
@@ -109,8 +116,16 @@ def selection(params: Params, known: Mapping[str, str]) -> list[str]:
     value = param(params, "select") or []
     if not isinstance(value, list | dict):
         raise WrongParameter("select", WRONG_TYPE % (_shown(value), "select", "array"))
-    names = value.values() if isinstance(value, dict) else value
-    wanted = {field_key(name) for name in names if isinstance(name, str)}
+    return {field_key(name) for name in items(value) if isinstance(name, str)}
+
+
+def selection(params: Params, known: Mapping[str, str]) -> list[str]:
+    """The values of *known* (from `field_key` on) that `select` names; unknown ones are ignored, none means all.
+
+    Raises:
+        WrongParameter: as `selected` says.
+    """
+    wanted = selected(params)
     return [name for key, name in known.items() if key in wanted] or list(known.values())
 
 
@@ -156,10 +171,9 @@ def _conditions(params: Params, known: Mapping[str, Field]) -> list[Condition]:
 
 
 def _condition(field: Field, operator: Any, name: str, value: Any) -> Condition:
-    values = value if isinstance(value, list) else list(value.values()) if isinstance(value, dict) else [value]
     read = _pattern if "contains" in operator or "like" in operator else field.read
     try:
-        wanted = tuple(_read(read, item) for item in values)
+        wanted = tuple(_read(read, item) for item in items(value))
     except (ValueError, OverflowError):
         raise InvalidValue(name, f"Wrong format of field `{name}`") from None
     if operator not in {"=", "!="} and len(wanted) != 1:

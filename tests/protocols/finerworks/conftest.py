@@ -1,0 +1,36 @@
+"""What tests at the FinerWorks door begin with: the account's pair of keys, and calls with it."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from packshot.services import keys, setup
+from packshot.services.core import Core
+from packshot.services.keys import Keys
+from packshot.services.setup import Seed
+
+V3 = Callable[..., Awaitable[httpx.Response]]
+
+
+@pytest.fixture
+async def pair(core: Core, seed: Seed) -> Keys:
+    del seed
+    return await keys.create(core, setup.ACCOUNT)
+
+
+@pytest.fixture
+def headers(pair: Keys) -> dict[str, str]:
+    return {"web_api_key": pair.web_api_key, "app_key": pair.app_key}
+
+
+@pytest.fixture
+def v3(client: httpx.AsyncClient, headers: dict[str, str]) -> V3:
+    """`await v3("POST", "add_event", json={...})` calls with the account's keys."""
+
+    async def call(verb: str, name: str, **more: Any) -> httpx.Response:
+        more["headers"] = headers | more.get("headers", {})
+        return await client.request(verb, f"/v3/{name}", **more)
+
+    return call
