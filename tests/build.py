@@ -1,9 +1,10 @@
 """Small builders for tests: products, images, time."""
 
 import hashlib
+import shutil
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from string import Template
 from typing import Any, NamedTuple
@@ -21,9 +22,10 @@ from packshot.services import images, products, setup
 from packshot.services.core import Core
 from packshot.services.originals import Upload
 from packshot.services.setup import Seed
-from packshot.storage import accounts, blob_rows, catalogs
+from packshot.storage import accounts, blob_rows, catalogs, migrations
 from packshot.storage import images as image_rows
 from packshot.storage.database import Tx
+from packshot.storage.folder import DATABASE, KEY_FILE, prepare
 
 Call = Callable[..., Awaitable[Any]]
 """The fixture `call`: a method, its parameters and the status to expect; the decoded answer comes back."""
@@ -59,6 +61,39 @@ def fail_loudly(error: BaseException) -> None:
     raise AssertionError("the disk failed") from error
 
 
+@contextmanager
+def lent_store(shelf: Path, folder: Path) -> Iterator[None]:
+    """An empty store in *folder* for the block, with parts from the *shelf* that come back there, emptied.
+
+    The tables are copied, since one set of them is as good as another; the 256 folders for pictures are moved, since
+    making and removing them takes longer than most tests.
+    """
+    folder.mkdir()
+    if not (shelf / DATABASE).exists():
+        prepare(shelf)
+        migrations.prepare(shelf / DATABASE)
+    for name in (KEY_FILE, DATABASE):
+        shutil.copyfile(shelf / name, folder / name)
+    used = folder / "blobs"
+    if (shelf / "blobs").exists():
+        (shelf / "blobs").rename(used)
+    yield
+    try:
+        for path in (path for part in used.iterdir() for path in part.iterdir()):
+            path.unlink()
+        used.rename(shelf / "blobs")
+    except OSError:
+        shutil.rmtree(used, ignore_errors=True)  # the test made something else of it; the next one begins anew
+
+
+@asynccontextmanager
+async def visiting(core: Core, settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """A client that speaks HTTP to the whole application, without a socket in between."""
+    asgi: Any = app.build(core, settings, lambda: True)[0]
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(asgi), base_url="http://shop.test") as client:
+        yield client
+
+
 class Shop(NamedTuple):
     """A store with the account main in it, and a client at its door."""
 
@@ -77,8 +112,7 @@ async def open_shop(folder: Path, settings: Settings) -> AsyncIterator[Shop]:
         seed = await setup.create_account(core)
         assert seed is not None
         admin = Principal(seed.account_id, seed.user_id, "administrator", setup.SCOPES, seed.webhook_id)
-        asgi: Any = app.build(core, settings, lambda: True)[0]
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(asgi), base_url="http://shop.test") as client:
+        async with visiting(core, settings) as client:
             yield Shop(core, client, clock, seed, admin)
 
 

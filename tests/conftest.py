@@ -10,7 +10,7 @@ import httpx
 import hypothesis
 import pytest
 
-from build import Clock, fail_loudly
+from build import Clock, fail_loudly, lent_store, visiting
 from packshot import app
 from packshot.config import Settings
 from packshot.domain.access import Principal
@@ -44,10 +44,18 @@ def settings() -> Settings:
     return Settings()
 
 
+@pytest.fixture(scope="session")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where tests leave what the next one may use again: see `lent_store`."""
+    return tmp_path_factory.mktemp("shelf")
+
+
 @pytest.fixture
-async def core(tmp_path: Path, settings: Settings, clock: Clock) -> AsyncIterator[Core]:
-    async with app.open_core(tmp_path / "data", settings, fail_loudly, clock) as opened:
-        yield opened
+async def core(tmp_path: Path, settings: Settings, clock: Clock, shelf: Path) -> AsyncIterator[Core]:
+    folder = tmp_path / "data"
+    with lent_store(shelf, folder):
+        async with app.open_core(folder, settings, fail_loudly, clock) as opened:
+            yield opened
 
 
 @pytest.fixture
@@ -64,10 +72,7 @@ def admin(seed: Seed) -> Principal:
 
 @pytest.fixture
 async def client(core: Core, settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    """Speaks HTTP to the whole application, without a socket in between."""
-    asgi: Any
-    asgi, _ = app.build(core, settings, lambda: True)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(asgi), base_url="http://shop.test") as opened:
+    async with visiting(core, settings) as opened:
         yield opened
 
 

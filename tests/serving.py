@@ -14,9 +14,13 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from forking import run
+from packshot.storage.folder import DATABASE, KEY_FILE
 
 PACKSHOT = [sys.executable, "-m", "packshot"]
 START_S = 30
@@ -52,16 +56,6 @@ class Server:
         return self.output.read_text("utf-8")
 
 
-def run(
-    *arguments: str | Path, environment: Mapping[str, str] | None = None, timeout: float = 60
-) -> "subprocess.CompletedProcess[str]":
-    """Run one packshot command to its end."""
-    return subprocess.run(
-        [*PACKSHOT, *map(str, arguments)],
-        capture_output=True, text=True, timeout=timeout, check=False, env={**os.environ, **(environment or {})},
-    )  # fmt: skip
-
-
 def init(folder: Path, *arguments: str) -> dict[str, Any]:
     """Make a store and return what `init --json` prints."""
     done = run("init", "--data", folder, "--json", *arguments)
@@ -70,12 +64,28 @@ def init(folder: Path, *arguments: str) -> dict[str, Any]:
     return facts
 
 
+@cache
+def _new_store() -> tuple[dict[str, Any], dict[str, bytes]]:
+    with tempfile.TemporaryDirectory() as place:
+        facts = init(Path(place))
+        return facts, {name: (Path(place) / name).read_bytes() for name in (DATABASE, KEY_FILE)}
+
+
+def new_store(folder: Path) -> dict[str, Any]:
+    """The same without arguments, out of files that were made once: all these stores have one webhook in common."""
+    facts, files = _new_store()
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    return dict(facts)
+
+
 @contextmanager
 def serving(
     folder: Path, *arguments: str, environment: Mapping[str, str] | None = None, facts: dict[str, Any] | None = None
 ) -> Iterator[Server]:
     """`packshot serve` on a free port over the store in *folder*, made here unless *facts* of its making are given."""
-    facts = facts or init(folder)
+    facts = facts or new_store(folder)
     with _running([*PACKSHOT, "serve", "--data", str(folder), "--port", "0", *arguments], environment) as server:
         server.webhook_url = f"{server.base_url}/rest/{facts['user_id']}/{facts['webhook_code']}/"
         server.facts = facts
@@ -100,7 +110,7 @@ def serving_with(
 
     The lines of *before* run before anything else.
     """
-    facts = init(folder)
+    facts = new_store(folder)
     with _running([sys.executable, "-c", _WITH_FAULTS, str(folder), faults, before], environment) as server:
         server.webhook_url = f"{server.base_url}/rest/{facts['user_id']}/{facts['webhook_code']}/"
         server.facts = facts

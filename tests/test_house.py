@@ -13,6 +13,8 @@ from packshot.cli import cli
 from packshot.config import PREFIX, Settings
 from packshot.observability import Metrics
 from packshot.protocols.bitrix.methods import METHODS
+from packshot.protocols.finerworks.call import Method
+from packshot.protocols.finerworks.methods import METHODS as V3_METHODS
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
@@ -42,7 +44,7 @@ def test_every_setting_is_documented_with_its_default(name: str) -> None:
 def test_every_command_and_option_is_documented() -> None:
     group = typer.main.get_command(cli)
     commands = {"serve", "init", "doctor", "webhook", "catalog", "account", "user", "app", "fault", "requests", "reset"}
-    commands |= {"event"}
+    commands |= {"event", "keys"}
 
     assert set(group.commands) == commands  # type: ignore[attr-defined]
     for name in commands:
@@ -67,6 +69,13 @@ def test_every_method_stands_in_the_protocols_readme(name: str) -> None:
     readme = (ROOT / "src/packshot/protocols/bitrix/README.md").read_text("utf-8")
 
     assert f"`{name}`" in readme
+
+
+@pytest.mark.parametrize("method", V3_METHODS.values(), ids=lambda method: method.name)
+def test_every_method_of_v3_stands_in_its_readme_with_its_verbs(method: Method) -> None:
+    readme = (ROOT / "src/packshot/protocols/finerworks/README.md").read_text("utf-8")
+
+    assert f"| `{method.name}` | {', '.join(method.verbs)} |" in readme
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT / "src")))

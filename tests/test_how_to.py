@@ -1,4 +1,4 @@
-"""The files and commands of the how-to about tests, recorded calls and seed files, exactly as they stand there."""
+"""The files and commands of the how-to about tests, seed files and recorded calls, exactly as they stand there."""
 
 import re
 import shlex
@@ -12,7 +12,7 @@ import pytest
 from serving import PACKSHOT
 
 HOW_TO = (Path(__file__).parent.parent / "docs" / "how-to.md").read_text("utf-8")
-SECTIONS = ("Use Packshot in your tests", "See what went over the wire", "Begin with your own catalogue")
+SECTIONS = ("Use Packshot in your tests", "Begin with your own catalogue", "See what went over the wire")
 TEXT = "".join(HOW_TO.partition(f"## {name}\n")[2].partition("\n## ")[0] for name in SECTIONS)
 FILES = re.findall(r"```(?:toml|ini|python)\n# (\S+)\n(.*?)```", TEXT, re.DOTALL)
 COMMANDS = re.findall(r"```sh\n(.*?)```\n+```text\n(.*?)```", TEXT, re.DOTALL)

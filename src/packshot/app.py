@@ -3,7 +3,7 @@
 import ipaddress
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import lru_cache, partial
@@ -23,11 +23,12 @@ from packshot.delivery import originals
 from packshot.domain.errors import PackshotError
 from packshot.emulator.faults import Faults
 from packshot.emulator.recorder import Recorder, recorded
-from packshot.observability import Asgi, Metrics, RequestLog, observed
+from packshot.observability import REQUEST_ID, Asgi, Metrics, RequestLog, observed
 from packshot.protocols.bitrix.limits import limiter
 from packshot.protocols.bitrix.oauth import PREFIX, OAuth
 from packshot.protocols.bitrix.routes import Bitrix
 from packshot.protocols.body import InFlight
+from packshot.protocols.finerworks.routes import FinerWorks
 from packshot.services import keyring
 from packshot.services.attempts import Attempts
 from packshot.services.core import Core
@@ -128,10 +129,20 @@ def build(
         in_flight=in_flight,
         limiter=limiter(settings.limits),
     )
+    finerworks = FinerWorks(
+        core=core,
+        settings=settings.finerworks,
+        zone=bitrix.zone,
+        base_url=bitrix.base_url,
+        limits=settings.requests,
+        in_flight=in_flight,
+        request_id=REQUEST_ID.get,
+    )
     log = RequestLog(settings.log, metrics)
-    door = Faults(bitrix, bitrix.fail, core, settings.faults.rules)
     oauth = OAuth(core, settings.bitrix, bitrix.base_url, settings.requests, in_flight, Attempts(core.clock))
-    routes = _routes(core, (_for_pages_of(settings.cors.origins, door), oauth), log, settings, ready)
+    v3 = _outside(finerworks, core, settings)
+    doors: dict[str, Asgi] = {"/rest/": _outside(bitrix, core, settings), PREFIX: oauth, "/v3/": v3, "/V3/": v3}
+    routes = _routes(core, doors, log, settings, ready)
     asgi = observed(_guarded(routes, settings.server.public_url), log)
     asgi = _behind(settings.server.trusted_proxies, asgi)
     return recorded(asgi, recorder) if recorder else asgi, log
@@ -145,19 +156,20 @@ def _behind(proxies: tuple[str, ...], asgi: Asgi) -> Asgi:
     return cast("Asgi", believing)
 
 
-def _for_pages_of(origins: tuple[str, ...], asgi: Asgi) -> Asgi:
-    """*asgi* for scripts of web pages with these origins, too."""
+def _outside(door: Bitrix | FinerWorks, core: Core, settings: Settings) -> Asgi:
+    """*door* in bad weather where that is wanted, and for scripts of the web pages that may call."""
+    asgi = Faults(door, door.fail, core, settings.faults.rules)
+    origins = settings.cors.origins
     if not origins:
         return asgi
     shown = ["Retry-After", "X-Request-ID", "Content-Disposition"]
-    return CORSMiddleware(cast("Any", asgi), origins, ["GET", "POST"], ["*"], expose_headers=shown)
+    return CORSMiddleware(cast("Any", asgi), origins, ["GET", "POST", "PUT", "DELETE"], ["*"], expose_headers=shown)
 
 
 def _routes(
-    core: Core, doors: tuple[Asgi, Asgi], log: RequestLog, settings: Settings, ready: Callable[[], bool]
+    core: Core, doors: Mapping[str, Asgi], log: RequestLog, settings: Settings, ready: Callable[[], bool]
 ) -> Asgi:
-    """The whole route table: doors by prefix, single pages by path."""
-    bitrix, oauth = doors
+    """The whole route table: doors by the first part of the path, single pages by path."""
 
     async def show_metrics(scope: Scope, send: Send) -> None:
         if _may_read_metrics(settings.server.metrics, scope):
@@ -176,10 +188,8 @@ def _routes(
         path = scope["path"]
         if path.startswith("//"):
             path = scope["path"] = "/" + path.lstrip("/")
-        if path.startswith("/rest/"):
-            await bitrix(scope, receive, send)
-        elif path.startswith(PREFIX):
-            await oauth(scope, receive, send)
+        if door := doors.get(path[: path.find("/", 1) + 1]):
+            await door(scope, receive, send)
         elif path.startswith(originals.PUBLIC_PREFIX):
             await originals.public(core, scope, send)
         else:

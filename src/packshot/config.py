@@ -26,6 +26,7 @@ from packshot.protocols.bitrix.errors import BitrixSettings
 from packshot.protocols.bitrix.limits import LimitSettings
 from packshot.protocols.bitrix.methods import METHODS
 from packshot.protocols.body import BodyLimits
+from packshot.protocols.finerworks.errors import FinerWorksSettings
 from packshot.services.core import DownloadSettings, EventSettings, UpkeepSettings
 from packshot.services.outbound import OutboundSettings
 
@@ -66,6 +67,7 @@ class Settings(msgspec.Struct, frozen=True):
 
     server: ServerSettings = ServerSettings()
     bitrix: BitrixSettings = BitrixSettings()
+    finerworks: FinerWorksSettings = FinerWorksSettings()
     limits: LimitSettings = LimitSettings()
     faults: FaultSettings = FaultSettings()
     cors: CorsSettings = CorsSettings()

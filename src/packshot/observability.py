@@ -138,6 +138,7 @@ class Finished(NamedTuple):
     seconds: float
     error: str
     request_id: str
+    mode: str
 
 
 class RequestLog:
@@ -188,6 +189,8 @@ class RequestLog:
             event["path"] = mask(request.path[:_SHOWN_CHARACTERS])
         if request.error:
             event["error"] = request.error
+        if request.mode == "test":
+            event["mode"] = request.mode
         return self._render(None, "info", event) + "\n"
 
 
@@ -224,7 +227,8 @@ def _as_json(_: Any, __: str, event: MutableMapping[str, Any]) -> str:
 def observed(app: Asgi, log: RequestLog) -> Asgi:
     """*app* with a request id on every answer, a log line and a count for every request.
 
-    A door tells what it found in the scope: `packshot.route` (a name of ours) and `packshot.error` (a code).
+    A door tells what it found in the scope: `packshot.route` (a name of ours), `packshot.error` (a code), and
+    `packshot.mode` (of the credential).
     """
 
     async def observe(scope: Scope, receive: Any, send: Any) -> None:
@@ -248,7 +252,8 @@ def observed(app: Asgi, log: RequestLog) -> Asgi:
             path = "" if route else scope["path"]
             error = scope.get("packshot.error", "")
             seconds = max(now - started, 0.0)  # the clock may be set back
-            log.add(Finished(now, scope["method"], route or "other", path, status, seconds, error, request_id))
+            mode = scope.get("packshot.mode", "")
+            log.add(Finished(now, scope["method"], route or "other", path, status, seconds, error, request_id, mode))
 
     return observe
 

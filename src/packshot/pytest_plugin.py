@@ -1,18 +1,16 @@
 """Fixtures for tests of client code: `packshot_server`, a fresh server of this run, and `packshot`, the same emptied.
 
-Nothing of Packshot is imported before a test asks for one of them: this module is loaded by every pytest run.
+This module is loaded by every pytest run: before a test asks for one of them nothing is imported that pytest has not
+imported itself.
 """
 
-import http.client
 import os
 import re
 import signal
-import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,6 +54,8 @@ class PackshotServer:
 
     def reset(self) -> None:
         """Bring the store back to its seed file or samples, with ids from 1; webhooks stay as they are."""
+        from concurrent.futures import ThreadPoolExecutor
+
         # On a thread of its own, since there may be an event loop in this one.
         with ThreadPoolExecutor(1) as thread:
             thread.submit(self._reset).result()
@@ -161,6 +161,9 @@ def _seed(config: pytest.Config) -> Path | None:
 
 
 def _is_ready(base_url: str, authority: Path | None) -> bool:
+    import http.client
+    import ssl
+
     address = urlsplit(base_url)
     host, port = address.hostname or "", address.port
     connection = (

@@ -91,6 +91,16 @@ class PatientOnlyOnce(HttpToolsProtocol):
         super().on_response_complete()
         self._watch()
 
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP; behind a DELETE that announced no body it is that body, and the door says so.
+
+        Node's http module sends DELETEs like that.
+        """
+        if self._is_answering() and _is_unframed_delete(self.cycle.scope):
+            self.cycle.keep_alive = False
+        else:
+            super().send_400_response(msg)
+
     def pause_writing(self) -> None:
         """The client takes nothing more for now; not for ever."""
         super().pause_writing()
@@ -134,6 +144,7 @@ class PatientOnlyOnce(HttpToolsProtocol):
         self._anew = b"\r\n".join([start, *kept, b"", b""])
         self._rest = self._rest[offer.args[0] :]
         self.parser = HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn has it for its own
 
     def _is_offer(self) -> bool:
         return bool(self.parser.should_upgrade()) and self.parser.get_method() != b"CONNECT"
@@ -159,6 +170,11 @@ class PatientOnlyOnce(HttpToolsProtocol):
 
     def _give_up(self) -> None:
         self.transport.close()
+
+
+def _is_unframed_delete(scope: Any) -> bool:
+    framed = any(name in {b"content-length", b"transfer-encoding"} for name, _ in scope["headers"])
+    return scope["method"] == "DELETE" and not framed
 
 
 class _Server(uvicorn.Server):

@@ -5,7 +5,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from serving import init, run, serving
+from forking import run
+from serving import serving
+
+NO_CATALOG = "there is no catalog 9: `packshot catalog list` shows what there is"
 
 
 def catalog(folder: Path, *words: str) -> str:
@@ -45,24 +48,17 @@ def test_catalogs_sections_and_properties_made_beside_a_running_server_are_there
     ]  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("store") / "data"
-    init(folder)
-    return folder
-
-
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
         (("add", ""), "The name is required"),
-        (("add", "X", "--variations-of", "9"), "Catalog not found"),
-        (("section", "X", "--catalog", "9"), "Catalog not found"),
+        (("add", "X", "--variations-of", "9"), NO_CATALOG),
+        (("section", "X", "--catalog", "9"), NO_CATALOG),
         (("property", "цвет", "--catalog", "1"), "No code can be made from the name 'цвет': give one"),
-        (("list", "--account", "nobody"), "Account not found"),
+        (("list", "--account", "nobody"), "there is no account nobody: `packshot account list` shows what there is"),
     ],
 )
-def test_a_refusal_is_one_line_and_exit_code_2(words: tuple[str, ...], sentence: str, store: Path) -> None:
-    done = run("catalog", *words, "--data", store)
+def test_a_refusal_is_one_line_and_exit_code_2(words: tuple[str, ...], sentence: str, folder: Path) -> None:
+    done = run("catalog", *words, "--data", folder)
 
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"packshot: {sentence}\n")

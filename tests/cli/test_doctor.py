@@ -7,8 +7,9 @@ import httpx
 import pytest
 
 from build import file_content
+from forking import run
 from pictures import png
-from serving import run, serving
+from serving import serving
 
 DATABASE = "packshot.sqlite3"
 

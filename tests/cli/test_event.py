@@ -5,16 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from serving import init, run
+from forking import run
 
 URL = "http://127.0.0.1:9/told"
 ALLOWED = {"PACKSHOT_OUTBOUND_ALLOW_PRIVATE": "true"}
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    init(tmp_path / "data")
-    return tmp_path / "data"
 
 
 def event(folder: Path, *arguments: str) -> str:
@@ -47,11 +41,17 @@ def test_secrets_are_not_kept_in_the_clear(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (["hook", "add", URL, "--event", "ONCRMLEADADD"], "Event not found"),
-        (["hook", "add", URL, "--event", "CATALOG.PRODUCT.ON.ADD", "--account", "none"], "Account not found"),
+        (
+            ["hook", "add", URL, "--event", "ONCRMLEADADD"],
+            "unknown event ONCRMLEADADD: there are CATALOG.PRODUCT.ON.ADD, ",
+        ),
+        (
+            ["hook", "add", URL, "--event", "CATALOG.PRODUCT.ON.ADD", "--account", "none"],
+            "there is no account none: `packshot account list`",
+        ),
         (["hook", "add", "ftp://x/", "--event", "CATALOG.PRODUCT.ON.ADD"], "The address is not one"),
-        (["hook", "delete", "7"], "Outgoing webhook not found"),
-        (["retry", "7"], "Event not found"),
+        (["hook", "delete", "7"], "there is no outgoing webhook 7: `packshot event hook list`"),
+        (["retry", "7"], "there is no event 7: `packshot event pending`"),
     ],
 )
 def test_what_cannot_be_done_is_one_clear_line(folder: Path, arguments: list[str], why: str) -> None:
@@ -67,3 +67,4 @@ def test_a_private_address_is_refused_unless_the_setting_allows_it(folder: Path)
 
     assert done.returncode == 2
     assert "The address is not one that everybody can reach" in done.stderr
+    assert "set PACKSHOT_OUTBOUND_ALLOW_PRIVATE=true" in done.stderr

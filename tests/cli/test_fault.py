@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from serving import init, run
+from forking import run
+from serving import new_store
 
 
 def fault(folder: Path, *arguments: str) -> str:
@@ -14,7 +15,7 @@ def fault(folder: Path, *arguments: str) -> str:
 
 
 def test_rules_are_added_listed_and_cleared(tmp_path: Path) -> None:
-    init(tmp_path / "data")
+    new_store(tmp_path / "data")
 
     as_one_text = fault(tmp_path / "data", "add", "503 every 3")
     as_words = fault(tmp_path / "data", "add", "Slow", "2", "on", "A.b")
@@ -27,7 +28,7 @@ def test_rules_are_added_listed_and_cleared(tmp_path: Path) -> None:
 
 
 def test_what_is_no_rule_is_refused_in_one_line(tmp_path: Path) -> None:
-    init(tmp_path / "data")
+    new_store(tmp_path / "data")
 
     done = run("fault", "add", "sometimes", "--data", tmp_path / "data")
 

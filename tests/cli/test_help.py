@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from serving import run
+from forking import run
 
 SERVE = {
     "--data FOLDER": "PACKSHOT_DATA",
@@ -44,7 +44,9 @@ def test_the_first_page_says_what_it_is_which_commands_there_are_and_how_to_star
     assert "Start with: packshot serve --demo" in text
 
 
-@pytest.mark.parametrize("group", ["", "account", "app", "catalog", "event", "event hook", "fault", "user", "webhook"])
+@pytest.mark.parametrize(
+    "group", ["", "account", "app", "catalog", "event", "event hook", "fault", "keys", "user", "webhook"]
+)
 def test_no_command_is_described_with_a_sentence_cut_off(group: str) -> None:
     assert "..." not in help_of(*group.split()).partition("Commands: ")[2]
 
@@ -105,7 +107,7 @@ def test_doctor_says_that_it_only_reads() -> None:
 
     assert "Check settings, database, pictures and formats; exit code 1 if something is wrong." in text
     assert "It changes no picture and no product, and may be run beside a serving packshot" in text
-    assert set(options_in(text)) == {"--data FOLDER", "--config FILE", "-h, --help"}
+    assert set(options_in(text)) == {"--data FOLDER", "--url URL", "--config FILE", "-h, --help"}
 
 
 def test_creating_a_webhook_is_described_with_all_its_options() -> None:

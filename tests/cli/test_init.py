@@ -3,10 +3,12 @@
 import json
 import stat
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
-from serving import init, run, serving
+from forking import run
+from serving import init, serving
 
 
 def test_json_holds_what_a_script_needs(tmp_path: Path) -> None:
@@ -21,6 +23,7 @@ def test_json_holds_what_a_script_needs(tmp_path: Path) -> None:
         "user_id": 1,
         "webhook_code": code,
         "webhook_url": f"http://127.0.0.1:8080/rest/1/{code}/",
+        **{name: str(UUID(facts[name])) for name in ("web_api_key", "app_key", "account_key")},
     }
     assert len(code) == 32
     assert code.isalnum()
@@ -32,7 +35,8 @@ def test_with_the_sample_catalogue_json_names_a_product_and_nothing_else_is_on_s
 
     facts = json.loads(done.stdout)
     assert done.returncode == 0
-    assert set(facts) == {"base_url", "user_id", "webhook_code", "webhook_url", "product_id"}
+    keys = {"web_api_key", "app_key", "account_key"}
+    assert set(facts) == {"base_url", "user_id", "webhook_code", "webhook_url", "product_id", *keys}
     assert facts["product_id"] == 1
 
 

@@ -1,29 +1,24 @@
 """`packshot account`, `user`, `app` and `webhook`: who may call, managed beside a running server."""
 
 import re
-import shutil
-import subprocess
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
-from serving import PACKSHOT, init, run, serving
+from forking import run
+from serving import serving
+
+if TYPE_CHECKING:
+    from subprocess import CompletedProcess
 
 LIST = "catalog.catalog.list"
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("store")
-    init(folder)
-    return folder
-
-
-@pytest.fixture
-def folder(store: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(store, tmp_path / "data")
+NO_ACCOUNT = "there is no account nobody: `packshot account list` shows what there is"
+NO_USER = "there is no user nobody: `packshot user list` shows what there is"
+NO_APPLICATION = "there is no application local.1.1: `packshot app list` shows what there is"
+_UNFIT = "there is a text that is not UTF-8, or a number that is too large"
 
 
 def do(folder: Path, *words: str) -> list[str]:
@@ -33,9 +28,8 @@ def do(folder: Path, *words: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-def passwd(folder: Path, login: str, password: str) -> "subprocess.CompletedProcess[str]":
-    command = [*PACKSHOT, "user", "passwd", login, "--stdin", "--data", str(folder)]
-    return subprocess.run(command, input=f"{password}\n", capture_output=True, text=True, timeout=60, check=False)
+def passwd(folder: Path, login: str, password: str) -> "CompletedProcess[str]":
+    return run("user", "passwd", login, "--stdin", "--data", folder, typed=f"{password}\n")
 
 
 def status_within(url: str, wanted: int) -> int:
@@ -102,27 +96,32 @@ def test_a_password_comes_from_the_input_and_ends_in_no_output(folder: Path) -> 
     [
         ("account create main", "there is an account main already"),
         ("account state main open", "unknown state open: there are normal, blocked, no_plan, closed"),
-        ("account state nobody closed", "Account not found"),
+        ("account state nobody closed", NO_ACCOUNT),
         ("account quota main much", "much is no number of bytes, nor none"),
-        ("account quota nobody none", "Account not found"),
+        ("account quota nobody none", NO_ACCOUNT),
         ("user add admin --role editor", "The login admin is taken"),
         ("user add eve --role boss", "unknown role boss: there are administrator, editor, viewer, none"),
-        ("user add eve --role editor --account nobody", "Account not found"),
-        ("user passwd nobody --stdin", "User not found"),
+        ("user add eve --role editor --account nobody", NO_ACCOUNT),
+        ("user passwd nobody --stdin", NO_USER),
         ("user passwd admin --stdin", "The password has 8 to 200 characters"),
-        ("user disable nobody", "User not found"),
-        ("user enable nobody", "User not found"),
-        ("user list --account nobody", "Account not found"),
-        ("app create x --redirect-uri https://a.example/ --user 9", "User not found"),
-        ("app create x --redirect-uri https://a.example/ --account nobody", "Account not found"),
-        ("app users local.1.1 1", "Application not found"),
-        ("app delete local.1.1", "Application not found"),
-        ("webhook revoke 9", "Webhook not found"),
-        ("webhook list --account nobody", "Account not found"),
+        ("user disable nobody", NO_USER),
+        ("user enable nobody", NO_USER),
+        ("user list --account nobody", NO_ACCOUNT),
+        ("app create x --redirect-uri https://a.example/ --user 9", NO_USER.replace("nobody", "9")),
+        ("app create x --redirect-uri https://a.example/ --account nobody", NO_ACCOUNT),
+        ("app users local.1.1 1", NO_APPLICATION),
+        ("app delete local.1.1", NO_APPLICATION),
+        ("webhook revoke 9", "there is no webhook 9: `packshot webhook list` shows what there is"),
+        ("webhook revoke 99999999999999999999", _UNFIT),
+        ("webhook create --user 99999999999999999999", _UNFIT),
+        ("app create x --redirect-uri https://a.example/ --user 99999999999999999999", _UNFIT),
+        ("account quota main 9223372036854775808", "9223372036854775808 is no number of bytes, nor none"),
+        ("account state \udcff normal", _UNFIT),
+        ("webhook list --account nobody", NO_ACCOUNT),
     ],
 )
-def test_what_cannot_be_done_is_refused_in_one_line(store: Path, words: str, line: str) -> None:
-    done = run(*words.split(), "--data", store)
+def test_what_cannot_be_done_is_refused_in_one_line(folder: Path, words: str, line: str) -> None:
+    done = run(*words.split(), "--data", folder)
 
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"packshot: {line}\n")
 
@@ -132,8 +131,8 @@ def test_what_cannot_be_done_is_refused_in_one_line(store: Path, words: str, lin
     ["app.example", "javascript:alert(1)", "https://a.example/#x", "https://u:p@a.example/", "https:///x",
      "http://a b/", "https://a.example/\n", "ftp://a.example/", "//a.example", "https://[x]/"],
 )  # fmt: skip
-def test_an_address_that_people_cannot_be_sent_to_is_refused(store: Path, address: str) -> None:
-    done = run("app", "create", "x", "--redirect-uri", address, "--data", store)
+def test_an_address_that_people_cannot_be_sent_to_is_refused(folder: Path, address: str) -> None:
+    done = run("app", "create", "x", "--redirect-uri", address, "--data", folder)
 
     assert done.returncode == 2
     assert done.stderr.startswith("packshot: The redirect URI has to be an address like https://")

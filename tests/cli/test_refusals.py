@@ -1,6 +1,5 @@
 """What cannot be done: exit code 2, one clear line on standard error, no traceback, and nothing harmed."""
 
-import shutil
 import socket
 import sqlite3
 from base64 import urlsafe_b64encode
@@ -10,25 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from serving import init, run, serving
+from forking import run
+from serving import new_store, serving
 
 if TYPE_CHECKING:
     from subprocess import CompletedProcess
 
 DATABASE = "packshot.sqlite3"
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("store")
-    init(folder)
-    return folder
-
-
-@pytest.fixture
-def folder(store: Path, tmp_path: Path) -> Path:
-    """The folder of a store in good order."""
-    return shutil.copytree(store, tmp_path / "data")
 
 
 @pytest.fixture
@@ -60,7 +47,7 @@ def test_a_second_init_is_refused_and_says_how_to_get_another_webhook(folder: Pa
 
 def test_a_command_that_a_line_proposes_can_be_pasted_whatever_the_folder_is_called(tmp_path: Path) -> None:
     folder = tmp_path / "my data"
-    init(folder)
+    new_store(folder)
 
     line = line_of(run("init", "--data", folder))
 
@@ -125,9 +112,6 @@ def test_a_store_whose_key_file_is_lost_damaged_or_another_is_not_opened(folder:
 
 
 def test_a_store_with_a_file_in_the_place_of_a_folder_is_not_opened(folder: Path) -> None:
-    for path in sorted((folder / "blobs").iterdir()):
-        path.rmdir()
-    (folder / "blobs").rmdir()
     (folder / "blobs").touch()
 
     assert str(folder / "blobs") in line_of(run("serve", "--data", folder, "--port", "0"))
@@ -212,8 +196,8 @@ def test_a_settings_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     ("options", "line"),
     [
         (["--scopes", "catalog,crm"], "unknown scope crm: there are catalog, user, user_basic, user_brief"),
-        (["--user", "99"], "User not found"),
-        (["--account", "nobody"], "Account not found"),
+        (["--user", "99"], "there is no user 99: `packshot user list` shows what there is"),
+        (["--account", "nobody"], "there is no account nobody: `packshot account list` shows what there is"),
     ],
 )
 def test_a_webhook_for_what_is_not_there_is_refused(folder: Path, options: list[str], line: str) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from serving import PACKSHOT, Server, init, run, serving
+from forking import run
+from serving import PACKSHOT, Server, new_store, serving
 
 
 @pytest.fixture(scope="module")
@@ -19,9 +20,10 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(store: Path) -> Iterator[Server]:
-    """A server that has had five calls; two failed, and one got no answer."""
+    """A server that has had six calls; two failed, and one got no answer."""
     faults = {"PACKSHOT_FAULTS_RULES": "drop after commit on catalog.product.delete"}
     with serving(store, "--record", environment=faults) as running:
+        httpx.get(f"{running.webhook_url}methods")
         httpx.post(f"{running.webhook_url}catalog.product.add", json={"fields": {"iblockId": 1, "name": "Shirt"}})
         httpx.post(f"{running.webhook_url}catalog.product.get", json={"id": 99})
         httpx.post(f"{running.webhook_url}catalog.catalog.list")
@@ -41,7 +43,11 @@ def names(store: Path, *options: str) -> list[str]:
 @pytest.mark.parametrize(
     ("options", "found"),
     [
-        ([], ["catalog.product.add", "catalog.product.get", "catalog.catalog.list", "batch", "catalog.product.delete"]),
+        (
+            [],
+            ["methods", "catalog.product.add", "catalog.product.get", "catalog.catalog.list", "batch",
+             "catalog.product.delete"],
+        ),
         (["-n", "2"], ["batch", "catalog.product.delete"]),
         (["--failed"], ["catalog.product.get", "batch", "catalog.product.delete"]),
         (["--failed", "-n", "1"], ["catalog.product.delete"]),
@@ -49,7 +55,7 @@ def names(store: Path, *options: str) -> list[str]:
         (["--method", "Catalog.Product.Get"], ["catalog.product.get"]),
         (["--method", "catalog.product.get", "--failed", "-n", "5"], ["catalog.product.get"]),
     ],
-)
+)  # fmt: skip
 def test_the_last_calls_that_fit_come_oldest_first(
     server: Server, store: Path, options: list[str], found: list[str]
 ) -> None:
@@ -89,13 +95,11 @@ def test_where_the_client_got_no_answer_that_is_said(server: Server, store: Path
     assert [line for line in lines if line.startswith("<")] == ["< no answer"]
 
 
-def test_a_long_body_is_cut_for_people_only(server: Server, store: Path, tmp_path: Path) -> None:
-    del server, store
-    with serving(tmp_path / "data", "--record") as running:
-        httpx.get(f"{running.webhook_url}methods")
-        httpx.get(f"{running.base_url}/readyz")
-        cut = run("requests", "--data", tmp_path / "data").stdout
-        whole = run("requests", "--data", tmp_path / "data", "--json").stdout
+def test_a_long_body_is_cut_for_people_only(server: Server, store: Path) -> None:
+    del server
+
+    cut = run("requests", "--data", store, "--method", "methods").stdout
+    whole = run("requests", "--data", store, "--method", "methods", "--json").stdout
 
     assert " more lines: --json shows them\n" in cut
     assert len(cut.splitlines()) < 90
@@ -111,7 +115,7 @@ def test_nothing_that_fits_is_said_beside_the_output(server: Server, store: Path
 
 
 def test_without_a_recording_it_says_how_to_switch_it_on(tmp_path: Path) -> None:
-    init(tmp_path / "my data")
+    new_store(tmp_path / "my data")
 
     done = run("requests", "--data", tmp_path / "my data")
 

@@ -3,14 +3,18 @@
 import json
 import os
 import pty
+import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from serving import PACKSHOT, Server, first_start, init, run, serving
+from forking import run
+from packshot.storage.folder import DATABASE
+from serving import PACKSHOT, Server, first_start, init, new_store, serving
 
 SEED = """
 [[sections]]
@@ -62,22 +66,23 @@ def test_beside_a_running_server_a_store_comes_back_and_its_addresses_stay(tmp_p
     assert (after, first) == ([], 1)
 
 
-def test_the_samples_come_back_as_they_were(tmp_path: Path) -> None:
-    facts = init(tmp_path / "data", "--demo")
-    with serving(tmp_path / "data", facts=facts) as server:
-        before = product_names(server)
-        call(server, "catalog.product.delete", {"id": 1})
-        done = run("reset", "--data", tmp_path / "data", "--demo", "--yes")
-        after = product_names(server)
-        image = call(server, "catalog.productImage.get", {"productId": 1, "id": 1})["productImage"]
+def stored(folder: Path, what: str = "product") -> list[str]:
+    """The names of what is in a store that nobody serves."""
+    with closing(sqlite3.connect(folder / DATABASE)) as database:
+        return [name for (name,) in database.execute(f"SELECT name FROM {what} ORDER BY id")]
+
+
+def test_the_samples_come(tmp_path: Path) -> None:
+    new_store(tmp_path / "data")
+
+    done = run("reset", "--data", tmp_path / "data", "--demo", "--yes")
 
     assert done.stdout == f"The store in {tmp_path / 'data'} holds the sample catalogue.\n"
-    assert after == before
-    assert image["name"] == "test.jpeg"
+    assert stored(tmp_path / "data", "image")[0] == "test.jpeg"
 
 
-def test_where_nobody_can_be_asked_it_is_refused_and_nothing_goes(tmp_path: Path) -> None:
-    facts = init(tmp_path / "data", "--demo")
+def test_where_nobody_can_be_asked_it_is_refused_and_nothing_goes(tmp_path: Path, seed_file: Path) -> None:
+    init(tmp_path / "data", "--seed", str(seed_file))
 
     done = run("reset", "--data", tmp_path / "data")
 
@@ -85,13 +90,12 @@ def test_where_nobody_can_be_asked_it_is_refused_and_nothing_goes(tmp_path: Path
     assert done.stderr == (
         f"packshot: everything in the catalogs of {tmp_path / 'data'} would go: say --yes where nobody can be asked\n"
     )
-    with serving(tmp_path / "data", facts=facts) as server:
-        assert product_names(server)
+    assert stored(tmp_path / "data") == ["Harbour mug"]
 
 
 @pytest.mark.parametrize(("answer", "left"), [("n", 1), ("y", 0)])
 def test_a_person_is_asked_first(tmp_path: Path, seed_file: Path, answer: str, left: int) -> None:
-    facts = init(tmp_path / "data", "--seed", str(seed_file))
+    init(tmp_path / "data", "--seed", str(seed_file))
     keyboard, terminal = pty.openpty()
     os.write(keyboard, f"{answer}\n".encode())
 
@@ -102,8 +106,7 @@ def test_a_person_is_asked_first(tmp_path: Path, seed_file: Path, answer: str, l
     os.close(keyboard)
     assert "Everything in the catalogs of" in done.stdout
     assert done.returncode == left
-    with serving(tmp_path / "data", facts=facts) as server:
-        assert len(product_names(server)) == left
+    assert len(stored(tmp_path / "data")) == left
 
 
 @pytest.mark.parametrize("command", ["reset", "init", "serve"])
@@ -132,7 +135,7 @@ def test_a_mistake_in_the_seed_file_is_found_before_anything_is_made(
 
 
 def test_a_mistake_in_the_seed_file_leaves_a_store_alone(tmp_path: Path, seed_file: Path) -> None:
-    facts = init(tmp_path / "data", "--seed", str(seed_file))
+    init(tmp_path / "data", "--seed", str(seed_file))
     (tmp_path / "broken.png").write_bytes(b"no picture")
     seed_file.write_text(SEED.replace('drawn = "mug", sidePx = 50', 'file = "broken.png"'), "utf-8")
 
@@ -140,8 +143,7 @@ def test_a_mistake_in_the_seed_file_leaves_a_store_alone(tmp_path: Path, seed_fi
 
     assert done.returncode == 2
     assert done.stderr.startswith(f"packshot: In {seed_file}, product 1 (mug), image 1: ")
-    with serving(tmp_path / "data", facts=facts) as server:
-        assert product_names(server) == ["Harbour mug"]
+    assert stored(tmp_path / "data") == ["Harbour mug"]
 
 
 def test_init_prints_the_ids_by_key(tmp_path: Path, seed_file: Path) -> None:

@@ -158,6 +158,7 @@ def test_a_mistake_in_a_product_is_told_with_a_way_out(tmp_path: Path, fields: d
         ({}, "it needs either a file or what is drawn"),
         (DRAWN | {"file": "a.png"}, "it needs either a file or what is drawn"),
         ({"file": "no.png"}, "there is no file FOLDER/no.png"),
+        ({"file": "a" * 300}, f"there is no file FOLDER/{'a' * 300}"),
         ({"drawn": "mugs"}, "drawn cannot be 'mugs': do you mean mug?"),
         (DRAWN | {"colour": [1, 2, 256]}, "colour has three numbers from 0 to 255: red, green and blue"),
         (DRAWN | {"colour": "red"}, "Expected `array`, got `str` - at `colour`"),
@@ -209,6 +210,9 @@ def test_files_and_texts_are_not_taken_for_each_other(tmp_path: Path) -> None:
         ("shop.toml", b"[[products]\n", "line 1, column"),
         ("shop.json", b"{", "line 1 column"),
         ("shop.toml", b"\xff", "utf-8"),
+        ("shop.json", b'{"products": [{"name": "\\ud800"}]}', "surrogates"),
+        ("shop.json", b"[" * 200_000, "nested too deeply"),
+        ("shop.toml", b"a = " + b"[" * 200_000, "nested too deeply"),
         ("none.toml", None, "No such file or directory"),
     ],
 )
@@ -220,3 +224,10 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str, content:
         seed_files.load(tmp_path / name)
 
     assert str(raised.value).startswith(f"The seed file {tmp_path / name} cannot be read: ")
+
+
+@pytest.mark.parametrize(("name", "content"), [("a.json", b"{}"), ("a.toml", b"[[products]]\nname = 'a'\n")])
+def test_a_byte_order_mark_is_no_mistake(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + content)
+
+    assert seed_files.load(tmp_path / name).catalogs

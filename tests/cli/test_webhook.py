@@ -7,7 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from serving import Server, init, run, serving
+from forking import run
+from serving import Server, new_store, serving
 
 
 def create(folder: Path, *options: str) -> str:
@@ -36,7 +37,7 @@ def test_a_webhook_made_beside_a_running_server_works_at_once(tmp_path: Path) ->
 
 
 def test_two_webhooks_are_two_codes(tmp_path: Path) -> None:
-    init(tmp_path / "data")
+    new_store(tmp_path / "data")
 
     assert create(tmp_path / "data") != create(tmp_path / "data")
 
@@ -65,7 +66,7 @@ def test_a_webhook_ends_when_it_was_told_to(tmp_path: Path) -> None:
 
 
 def test_with_a_public_address_the_whole_address_is_printed(tmp_path: Path) -> None:
-    init(tmp_path / "data")
+    new_store(tmp_path / "data")
     environment = {"PACKSHOT_SERVER_PUBLIC_URL": "https://pictures.example/"}
 
     done = run("webhook", "create", "--data", tmp_path / "data", environment=environment)

@@ -17,13 +17,14 @@ import trustme
 from b24pysdk import BitrixWebhook, Client  # type: ignore[import-untyped]
 
 from build import fail_loudly, make_images, make_product
+from forking import run
 from packshot import app
 from packshot.config import Settings
 from packshot.domain.access import Principal
 from packshot.domain.accounts import Application
 from packshot.services import applications, oauth, setup, users
 from pictures import png
-from serving import Server, run, serving
+from serving import Server, serving
 
 SIZES = (0, 1, 50, 51, 120)
 """How many rows a list has: none, one, a full page, one more than that, and three pages."""

@@ -3,6 +3,7 @@
 import base64
 import json
 import random
+import time
 from urllib.parse import quote, urlencode
 
 import pytest
@@ -80,6 +81,27 @@ def test_a_multipart_body_is_shown_with_its_files_named() -> None:
 
     assert 'name="id"\r\n\r\n7\r\n' in shown
     assert f"Content-Type: image/png\r\n\r\n<image/png, {len(png())} bytes>\r\n--sep--\r\n" in shown
+
+
+def test_a_multipart_body_of_a_million_parts_is_not_taken_apart() -> None:
+    started = time.process_time()
+
+    shown = read("multipart/form-data; boundary=x", b"--x" * 1_000_000)
+
+    assert time.process_time() - started < 0.5
+    assert shown.startswith("--x--x--x")
+
+
+def test_text_with_runs_just_too_short_for_a_picture_is_looked_at_once() -> None:
+    body = (b"a" * 99 + b" ") * 20_000
+    started = time.process_time()
+    read(JSON, b"a" * 100 + body.replace(b" ", b"a"))
+    whole_s = time.process_time() - started
+
+    started = time.process_time()
+    read(JSON, body)
+
+    assert time.process_time() - started < max(10 * whole_s, 0.1)
 
 
 def test_a_long_text_is_cut_with_its_size() -> None:

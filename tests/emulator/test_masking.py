@@ -62,6 +62,8 @@ def test_no_parameter_that_is_a_secret_survives_in_whatever_form_it_travels(name
         f"fields%5B{name}%5D={secret}&next=2",
         f"fields[{name}]={secret}",
         f"cmd%5Ba%5D=user.current%3F{name}%3D{secret}%26id%3D1",
+        f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{secret}\r\n--x--\r\n',
+        f'--x\r\ncontent-disposition: form-data; name="fields[{name}]"; a=b\r\nX-B: c\r\n\r\n{secret}\r\n--x--\r\n',
     ]
 
     assert not [text for text in texts if secret in mask(text)]
@@ -134,11 +136,15 @@ def test_any_text_can_be_masked(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["auth" * 20_000, 'auth":"' * 10_000, "auth=" * 15_000, "/rest/1" * 10_000, "\\" * 60_000]
-)
+    "text",
+    ["auth" * 20_000, 'auth":"' * 10_000, "auth=" * 15_000, "/rest/1" * 10_000, "\\" * 60_000, "/" * 60_000,
+     "%2F" * 20_000, "/rest" + "/" * 60_000, '"auth":' + " " * 60_000, 'auth"\r\n' * 10_000, "auth" + "]" * 60_000,
+     "auth%3D" + "%25" * 20_000],
+    ids=range(12),
+)  # fmt: skip
 def test_no_text_takes_long(text: str) -> None:
     started = time.process_time()
 
     mask(text)
 
-    assert time.process_time() - started < 5
+    assert time.process_time() - started < 1

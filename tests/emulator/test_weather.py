@@ -11,7 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from serving import PACKSHOT, Server, dial, init, run, serving
+from build import open_shop
+from forking import run
+from packshot import config
+from serving import PACKSHOT, Server, dial, serving
 
 HOW_TO = (Path(__file__).parent.parent.parent / "docs" / "how-to.md").read_text("utf-8")
 SECTION = HOW_TO.partition("## Test your client against bad weather")[2].partition("\n## ")[0]
@@ -41,17 +44,18 @@ def test_the_examples_of_the_how_to_print_what_it_says(server: Server, tmp_path:
     assert failed == 1
 
 
-def test_the_settings_of_the_how_to_are_taken(tmp_path: Path) -> None:
+async def test_the_settings_of_the_how_to_are_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = re.findall(r"^(PACKSHOT_\w+)='(.*)' \.venv", SECTION, re.MULTILINE)
-    facts = init(tmp_path / "data")
 
-    seen = []
+    seen: list[list[int]] = []
     for name, value in settings:
-        with serving(tmp_path / "data", environment={name: value}, facts=facts) as server:
+        with monkeypatch.context() as environment:
+            environment.setenv(name, value)
+            taken = config.load(None)
+        async with open_shop(tmp_path / str(len(seen)), taken) as shop:
+            address = f"/rest/{shop.seed.user_id}/{shop.seed.webhook_code}/catalog.product.list"
             wanted = {"select": ["id", "iblockId"], "filter": {"iblockId": 1}}
-            calls = [httpx.post(f"{server.webhook_url}catalog.product.list", json=wanted) for _ in range(10)]
-
-        seen.append([answer.status_code for answer in calls])
+            seen.append([(await shop.client.post(address, json=wanted)).status_code for _ in range(10)])
 
     assert seen == [[200] * 9 + [503], [401] * 10, [503] * 10]
 

@@ -9,8 +9,9 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from forking import run
 from receiver import eventually, receiving, told
-from serving import init, run, serving, serving_with
+from serving import new_store, serving, serving_with
 
 ALLOWED = {"PACKSHOT_OUTBOUND_ALLOW_PRIVATE": "true"}
 NAMES = ("--event", "CATALOG.PRODUCT.ON.ADD")
@@ -58,7 +59,7 @@ async def test_a_committed_change_is_told_after_a_kill_and_a_restart(tmp_path: P
 
 async def test_a_kill_before_the_answer_is_noted_sends_the_same_event_again(tmp_path: Path) -> None:
     folder = tmp_path / "data"
-    facts = await asyncio.to_thread(init, folder)
+    facts = new_store(folder)
     async with receiving() as receiver:
         receiver.answer = lambda _: None
         with serving(folder, environment=ALLOWED, facts=facts) as server:
@@ -79,7 +80,7 @@ async def test_a_kill_before_the_answer_is_noted_sends_the_same_event_again(tmp_
 
 async def test_a_receiver_that_does_not_answer_does_not_hold_up_the_stop(tmp_path: Path) -> None:
     folder = tmp_path / "data"
-    facts = await asyncio.to_thread(init, folder)
+    facts = new_store(folder)
     async with receiving() as receiver:
         receiver.answer = lambda _: None
         with serving(folder, environment=ALLOWED, facts=facts) as server:
@@ -97,7 +98,7 @@ async def test_a_receiver_that_does_not_answer_does_not_hold_up_the_stop(tmp_pat
 
 async def test_what_waits_is_shown_with_its_last_error_and_sent_at_once_on_demand(tmp_path: Path) -> None:
     folder = tmp_path / "data"
-    facts = await asyncio.to_thread(init, folder)
+    facts = new_store(folder)
     async with receiving() as receiver:
         receiver.answer = lambda _: 503
         with serving(folder, environment=ALLOWED, facts=facts) as server:
@@ -136,7 +137,7 @@ def verifier() -> Any:
 
 async def test_the_receiver_of_the_how_to_tells_genuine_events_from_forged_and_replayed_ones(tmp_path: Path) -> None:
     folder = tmp_path / "data"
-    facts = await asyncio.to_thread(init, folder)
+    facts = new_store(folder)
     is_genuine = verifier()
     async with receiving() as receiver:
         with serving(folder, environment=ALLOWED, facts=facts) as server:

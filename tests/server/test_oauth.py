@@ -1,7 +1,6 @@
 """OAuth against a real server: what it prints and keeps on its disk has no secret in it."""
 
 import re
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -9,8 +8,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
+from forking import run
 from oauth_client import PASSWORD, form_token
-from serving import PACKSHOT, Server, run, serving
+from serving import Server, serving
 
 DEBUG = {"PACKSHOT_LOG_LEVEL": "debug"}
 LIST = "/rest/catalog.catalog.list"
@@ -24,8 +24,8 @@ def registered(folder: Path) -> dict[str, str]:
 
 
 def set_password(folder: Path) -> None:
-    command = [*PACKSHOT, "user", "passwd", "admin", "--stdin", "--data", str(folder)]
-    subprocess.run(command, input=f"{PASSWORD}\n", text=True, timeout=60, check=True)
+    done = run("user", "passwd", "admin", "--stdin", "--data", folder, typed=f"{PASSWORD}\n")
+    assert done.returncode == 0, done.stderr
 
 
 def agree(browser: httpx.Client, app: dict[str, str]) -> str:

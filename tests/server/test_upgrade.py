@@ -54,6 +54,34 @@ def test_offers_may_follow_each_other(server: Server) -> None:
     assert received.count(MISSED) == 5
 
 
+def test_what_follows_an_offer_that_closes_the_connection_does_not_cost_its_answer(server: Server) -> None:
+    closing = OFFER.replace(b"Upgrade,", b"close, Upgrade,")
+
+    with dial(server) as connection:
+        connection.sendall(ask(server, closing) + ask(server))
+        received = answers(connection, 1)
+
+    assert MISSED in received
+
+
+@pytest.mark.parametrize(
+    "framing",
+    [b"Content-Length: 12\r\nTransfer-Encoding: chunked", b"Transfer-Encoding: chunked\r\nContent-Length: 12",
+     b"Content-Length: 12\r\nContent-Length: 3", b"Transfer-Encoding:\r\n chunked", b"Content-Length : 12",
+     b"Transfer-Encoding: chunked, identity", b"X: a\rTransfer-Encoding: chunked", b"X: \0"],
+    ids=range(8),
+)  # fmt: skip
+def test_an_offer_whose_end_is_told_in_two_ways_is_refused(server: Server, framing: bytes) -> None:
+    start = ask(server).partition(b"Content-Type")[0]
+
+    with dial(server) as connection:
+        connection.sendall(start + framing + b"\r\n\r\n" + BODY + ask(server))
+        received = answers(connection, 1)
+
+    assert received.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert received.count(b"HTTP/1.1 ") == 1 + received.count(b"HTTP/1.1 closed")
+
+
 def test_an_offer_of_a_tunnel_or_a_socket_is_an_ordinary_request(server: Server) -> None:
     with dial(server) as connection:
         connection.sendall(ask(server, b"Connection: Upgrade\r\nUpgrade: websocket\r\n"))

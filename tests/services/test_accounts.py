@@ -1,6 +1,10 @@
 """Accounts: what their making makes, and how much they may hold."""
 
+import asyncio
+from contextlib import AsyncExitStack
+
 import pytest
+from argon2.exceptions import VerifyMismatchError
 
 import pictures
 from build import Clock, make_image, make_product
@@ -9,6 +13,7 @@ from packshot.domain.errors import Conflict, InvalidValue, NotFound, StoreFull, 
 from packshot.services import access, accounts, images, setup, upkeep, users
 from packshot.services.core import Core
 from packshot.services.setup import Seed
+from packshot.storage import accounts as rows
 from packshot.storage.database import Tx
 
 
@@ -97,6 +102,63 @@ async def test_a_login_is_written_down_and_wants_the_present_password(core: Core
     await users.log_in(core, "admin", "the second one")
 
     assert (await users.get(core, "admin")).last_login_at == int(clock.now) * 1_000_000
+
+
+@pytest.mark.usefixtures("seed")
+@pytest.mark.parametrize("change", ["password", "disable"])
+async def test_a_login_that_began_with_what_is_good_no_more_ends_in_nothing(core: Core, change: str) -> None:
+    await users.set_password(core, "admin", "correct horse battery")
+    user = await users.get(core, "admin")
+    async with AsyncExitStack() as held:
+        for _ in range(2):
+            await held.enter_async_context(core.hashing)
+        login = asyncio.create_task(users.log_in(core, "admin", "correct horse battery"))
+        await asyncio.sleep(0)  # it has read the hash, and waits to compare it
+        if change == "disable":
+            await users.disable(core, "admin")
+        else:
+            await core.db.write(lambda tx: rows.set_password(tx, user.id, "another"))
+
+    with pytest.raises(Unauthenticated):
+        await login
+
+    assert await core.db.all("SELECT 1 FROM login_session") == []
+
+
+@pytest.mark.usefixtures("seed")
+async def test_a_crowd_that_logs_in_leaves_the_threads_to_others(core: Core) -> None:
+    refused = 0
+
+    async def fail() -> None:
+        nonlocal refused
+        with pytest.raises(Unauthenticated):
+            await users.log_in(core, "nobody", "correct horse battery")
+        refused += 1
+
+    crowd = [asyncio.create_task(fail()) for _ in range(30)]
+    await asyncio.sleep(0)
+    await asyncio.get_running_loop().run_in_executor(core.threads, lambda: None)
+    refused_before = refused
+    await asyncio.gather(*crowd)
+
+    assert refused_before < 10
+    assert refused == 30
+
+
+def test_a_login_that_nobody_has_costs_as_much_as_a_wrong_password() -> None:
+    hasher, nobody = users._HASHER, users._NOBODYS_HASH  # noqa: SLF001
+
+    assert not hasher.check_needs_rehash(nobody)
+    with pytest.raises(VerifyMismatchError):
+        hasher.verify(nobody, "correct horse battery")
+
+
+@pytest.mark.usefixtures("seed")
+@pytest.mark.parametrize("name", ["x" * 101, "a\nb", "a\x1b[31m", "\udcff"])
+async def test_a_person_whose_name_cannot_be_shown_is_refused(core: Core, name: str) -> None:
+    for person in ((name, "", ""), ("", name, ""), ("", "", name)):
+        with pytest.raises(InvalidValue):
+            await users.add(core, "main", "anna", "editor", person)
 
 
 # Webhooks

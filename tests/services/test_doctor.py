@@ -11,9 +11,12 @@ from moments import original_of, path_of
 from packshot import app
 from packshot.config import Settings
 from packshot.domain.access import Principal
-from packshot.services import doctor, images, setup, upkeep
+from packshot.domain.products import Kind
+from packshot.services import doctor, images, products, setup, upkeep
 from packshot.services.core import Core
 from packshot.services.doctor import Finding
+from packshot.services.originals import Upload
+from packshot.services.product_parts import File, NewValues, Parts
 
 SHIRT = pictures.png(3, 2)
 MUG = pictures.png(4, 4)
@@ -69,6 +72,18 @@ async def test_a_cut_file_is_found(core: Core, keys: list[str]) -> None:
     assert f"{len(MUG) - 3} bytes instead of {len(MUG)}" in what
 
 
+async def test_a_damaged_file_of_a_property_is_found_with_its_place(core: Core, admin: Principal) -> None:
+    upload = Upload("manual.png", len(SHIRT), lambda: SHIRT)
+    parts = Parts(properties={77: NewValues([File(upload)], multiple=False)})
+    product = await products.add(core, admin, Kind.SIMPLE, {"catalog_id": 1, "name": "Shirt"}, parts)
+    (image,) = [value.image for value in product.values if value.image]
+    path_of(core, (await original_of(core, admin.account_id, image.id)).key).unlink()
+
+    (what,) = await wrong(core)
+
+    assert f"is missing (file {image.id} in property 77, manual.png, of product {product.fields['id']})" in what
+
+
 async def test_every_broken_blob_is_named(core: Core, keys: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "BATCH", 1)
     for key in keys:
@@ -110,6 +125,15 @@ async def test_a_doomed_blob_whose_file_is_gone_is_a_reap_under_way(core: Core, 
     path_of(core, key).unlink()
 
     assert await wrong(core) == []
+
+
+@pytest.mark.parametrize("state", ["doomed", "corrupt"])
+async def test_an_image_whose_blob_is_out_of_use_is_found(core: Core, keys: list[str], state: str) -> None:
+    await core.db.write(lambda tx: tx.run("UPDATE blob SET state = ?1 WHERE key = ?2", state, keys[0]))
+
+    (what,) = await wrong(core)
+
+    assert f"blob {keys[0]} is {state} (image 1, " in what
 
 
 @pytest.mark.usefixtures("keys")

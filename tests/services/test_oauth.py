@@ -155,11 +155,22 @@ async def test_a_challenge_has_to_be_met(
 
 
 @pytest.mark.parametrize(
-    ("text", "method"), [("short", "S256"), (VERIFIER, "S512"), (VERIFIER + " ", "plain"), ("a" * 129, "")]
+    ("text", "method"),
+    [("short", "S256"), (VERIFIER, "S512"), (VERIFIER + " ", "plain"), ("a" * 129, ""), ("", "S256")],
 )
 def test_a_challenge_that_nobody_could_meet_is_refused(text: str, method: str) -> None:
     with pytest.raises(InvalidRequest):
         oauth.challenge(text, method)
+
+
+async def test_a_proof_that_nobody_asked_for_is_refused(
+    core: Core, made: Registration, client: tuple[str, str], anna: User
+) -> None:
+    code = await oauth.authorize(core, made.application, anna, Challenge())
+
+    for verifier in (VERIFIER, ""):  # somebody took the challenge out of the address: the code is theirs
+        with pytest.raises(Unauthenticated, match="grant"):
+            await oauth.exchange(core, client, code, verifier)
 
 
 # Refreshing

@@ -264,6 +264,44 @@ async def test_of_an_answer_without_end_only_the_beginning_is_read() -> None:
     await server.wait_closed()
 
 
+@pytest.mark.parametrize(
+    "flood", [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"]
+)
+async def test_a_flood_that_is_no_answer_is_cut_off_early(flood: bytes) -> None:
+    async def serve(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(flood)
+        try:
+            while True:
+                writer.write((flood if b"100" in flood else b"1;" + b"x" * 1_000 + b"\r\na\r\n") * 100)
+                await writer.drain()
+        except ConnectionError:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    client = Outbound(PRIVATE)
+
+    with pytest.raises(Unavailable) as failed:
+        await client.post(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", {}, b"")
+
+    await client.close()
+    server.close()
+    await server.wait_closed()
+    assert str(failed.value.__cause__) == "the answer is too long"
+
+
+async def test_a_name_server_that_never_answers_is_waited_for_no_longer_than_a_receiver(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def never(_host: str, _port: int) -> list[str]:
+        await asyncio.sleep(3_600)
+        return []
+
+    monkeypatch.setattr(outbound, "TOTAL_S", 0.05)
+
+    with pytest.raises(InvalidValue, match=REFUSED):
+        await Outbound(STRICT, never).check("http://nobody.example/")
+
+
 async def test_a_connection_whose_answer_was_read_is_used_again() -> None:
     asked = []
 

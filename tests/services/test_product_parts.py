@@ -216,6 +216,16 @@ async def test_a_product_has_a_bounded_number_of_values(change: Change) -> None:
 
     with pytest.raises(InvalidValue):
         await change(listed(Text("a"), Text("b"), number=78))
+    with pytest.raises(InvalidValue):
+        await change(listed(*[Text(None)] * (MAX_VALUES + 1)))
+
+
+async def test_as_many_values_as_there_may_be_can_be_replaced(change: Change) -> None:
+    before = await change(listed(*[Text("a")] * MAX_VALUES))
+
+    after = await change(listed(*(Text("b", value.id) for value in before.values)))
+
+    assert [(value.id, value.text) for value in after.values] == [(value.id, "b") for value in before.values]
 
 
 @given(st.lists(st.tuples(st.booleans(), st.text("ab", max_size=2)), max_size=8))

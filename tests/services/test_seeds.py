@@ -1,5 +1,7 @@
 """Stores brought to what somebody described: what is there afterwards, and what is not."""
 
+import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,7 @@ import pictures
 from build import make_account, make_image, make_product
 from packshot.domain.access import Principal
 from packshot.domain.catalogs import Property, Section
-from packshot.domain.errors import InvalidRequest, NotFound
+from packshot.domain.errors import Conflict, InvalidRequest, NotFound
 from packshot.domain.paging import Query
 from packshot.domain.products import VARIATIONS, Kind
 from packshot.services import access, catalogs, images, products, seeds, setup
@@ -128,6 +130,16 @@ async def test_the_sample_catalogue_comes_back(core: Core, admin: Principal) -> 
     assert (await images.get(core, admin, 1, 1)).name == "test.jpeg"
     assert await count(core, admin) == before
     assert drawn == pictures_drawn
+
+    async def disturb() -> None:
+        while True:
+            with suppress(NotFound):
+                await products.remove(core, admin, 1, (Kind.SIMPLE,))
+
+    disturbing = asyncio.get_running_loop().create_task(disturb())
+    with pytest.raises(Conflict, match="Somebody else changed the catalogs while they were filled"):
+        await seeds.replace_with_samples(core, drawn)
+    disturbing.cancel()
 
 
 async def test_catalogs_may_be_others_than_the_usual_ones(core: Core, admin: Principal) -> None:

@@ -7,10 +7,23 @@ from typing import Annotated
 import typer
 
 from packshot import __version__
-from packshot.cli import account, application, catalog, doctor, event, fault, requests, reset, serve, user, webhook
-from packshot.cli.common import fail
+from packshot.cli import (
+    account,
+    application,
+    catalog,
+    doctor,
+    event,
+    fault,
+    keys,
+    requests,
+    reset,
+    serve,
+    user,
+    webhook,
+)
+from packshot.cli.common import absent, fail
 from packshot.config import BadSetting
-from packshot.domain.errors import PackshotError
+from packshot.domain.errors import NotFound, PackshotError
 from packshot.storage.folder import StoreUnusable
 
 cli = typer.Typer(
@@ -29,6 +42,7 @@ cli.command("doctor", short_help="Check settings, database, pictures and formats
 cli.command("requests", short_help="Show the last calls as they went over the wire.")(requests.requests)
 cli.command("reset", short_help="Empty the catalogs and fill them again; addresses stay.")(reset.reset)
 cli.add_typer(webhook.cli, name="webhook")
+cli.add_typer(keys.cli, name="keys")
 cli.add_typer(account.cli, name="account")
 cli.add_typer(user.cli, name="user")
 cli.add_typer(application.cli, name="app")
@@ -57,7 +71,11 @@ def main() -> None:
     os.umask(0o077)  # whatever is made below is its owner's alone
     try:
         cli()
+    except NotFound as error:
+        sys.exit(fail(absent(error)))
     except (BadSetting, StoreUnusable, PackshotError) as error:
         sys.exit(fail(str(error)))
+    except (UnicodeEncodeError, OverflowError):  # out of the command line, and nothing that a database can look for
+        sys.exit(fail("there is a text that is not UTF-8, or a number that is too large"))
     except OSError as error:
         sys.exit(fail(f"{error.filename}: {error.strerror}" if error.filename else str(error)))

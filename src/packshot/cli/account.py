@@ -10,7 +10,14 @@ from packshot.cli.serve import DEFAULT_DATA
 from packshot.domain.access import AccountState
 from packshot.services import accounts, setup
 
-cli = typer.Typer(help="Accounts: stores of their own in one data folder.", no_args_is_help=True)
+cli = typer.Typer(
+    help="Accounts: stores of their own in one data folder.",
+    epilog="Start with: packshot account create second",
+    no_args_is_help=True,
+)
+
+_MAX_DIGITS = 18
+"""Up to an exabyte; the database holds no more than 19 digits, and not all of those."""
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The account's name.")]
 
@@ -56,7 +63,7 @@ def quota(
     config_file: Config = None,
 ) -> None:
     """Limit the bytes that the pictures of an account may have together; equal pictures count once."""
-    if limit != "none" and not (limit.isascii() and limit.isdigit() and len(limit) <= len(str(2**62))):
+    if limit != "none" and not (limit.isascii() and limit.isdigit() and len(limit) <= _MAX_DIGITS):
         raise stop(f"{limit} is no number of bytes, nor none")
     wanted = None if limit == "none" else int(limit)
     require_store(data)

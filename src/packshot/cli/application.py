@@ -10,7 +10,11 @@ from packshot.cli.serve import DEFAULT_DATA
 from packshot.domain.accounts import Application
 from packshot.services import applications, setup
 
-cli = typer.Typer(help="Applications: what asks people for their consent (OAuth).", no_args_is_help=True)
+cli = typer.Typer(
+    help="Applications: what asks people for their consent (OAuth).",
+    epilog="Start with: packshot app create Prices --redirect-uri https://app.example/callback",
+    no_args_is_help=True,
+)
 
 ClientId = Annotated[str, typer.Argument(metavar="CLIENT_ID", help="The application's id.")]
 
@@ -25,7 +29,7 @@ def create(  # noqa: PLR0913 - one parameter for each option
     scopes: Annotated[
         str, typer.Option(metavar="LIST", help="What it may be used for, separated by commas.")
     ] = "catalog,user",
-    handler: Annotated[str | None, typer.Option(metavar="URL", help="Its own address, as app.info shows it.")] = None,
+    handler: Annotated[str | None, typer.Option(metavar="URL", help="Its own address, told by ONAPPINSTALL.")] = None,
     user: Annotated[
         list[int] | None, typer.Option(metavar="ID", help="Who may use it; everybody, if not given. May be repeated.")
     ] = None,
@@ -52,7 +56,7 @@ def list_(data: Data = DEFAULT_DATA, account: Account = setup.ACCOUNT, config_fi
 @cli.command(short_help="Say who may use an application.")
 def users(
     client_id: ClientId,
-    user: Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="The users; everybody, if none.")] = None,
+    user: Annotated[list[int] | None, typer.Argument(metavar="ID", help="The users; everybody, if none.")] = None,
     data: Data = DEFAULT_DATA,
     config_file: Config = None,
 ) -> None:

@@ -20,7 +20,7 @@ Account = Annotated[str, typer.Option(metavar="NAME", help="Whose store it is in
 Name = Annotated[str, typer.Argument(metavar="NAME", help="What people read.")]
 CatalogId = Annotated[int, typer.Option(metavar="ID", help="The catalog it belongs to.")]
 
-cli = typer.Typer(help=_HELP, no_args_is_help=True)
+cli = typer.Typer(help=_HELP, epilog="Start with: packshot catalog section Mugs --catalog 1", no_args_is_help=True)
 
 
 @cli.callback()
@@ -65,7 +65,7 @@ def section(  # noqa: PLR0913, PLR0917 - a parameter is an option of the command
     typer.echo(_use(data, account, config_file, lambda core, of: catalogs.add_section(core, of, new)))
 
 
-@cli.command("property", short_help="Make a property of a catalog.")
+@cli.command("property", short_help="Make a property of a catalog and print its id.")
 def property_(  # noqa: PLR0913, PLR0917 - a parameter is an option of the command
     name: Name,
     catalog: CatalogId,

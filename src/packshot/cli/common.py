@@ -10,8 +10,9 @@ from typing import Annotated, TypeVar
 import typer
 
 from packshot.app import open_core
-from packshot.cli.printed import quoted
+from packshot.cli.printed import program, quoted
 from packshot.config import Settings
+from packshot.domain.errors import NotFound
 from packshot.server import EXIT_DISK_FAILED
 from packshot.services.core import Core
 from packshot.services.setup import SCOPES
@@ -21,6 +22,12 @@ Result = TypeVar("Result")
 Choice = TypeVar("Choice")
 
 EXIT_USAGE = 2
+
+_SHOWN_BY = {
+    "account": "account list", "user": "user list", "webhook": "webhook list", "application": "app list",
+    "catalog": "catalog list", "pair of keys": "keys list", "outgoing webhook": "event hook list",
+    "event": "event pending",
+}  # fmt: skip
 
 Data = Annotated[Path, typer.Option("--data", envvar="PACKSHOT_DATA", help="The data folder.", metavar="FOLDER")]
 Config = Annotated[
@@ -34,6 +41,12 @@ def fail(message: str) -> int:
     """Print one line to standard error and return the exit code for wrong usage and settings."""
     typer.echo(f"packshot: {message}", err=True)
     return EXIT_USAGE
+
+
+def absent(error: NotFound) -> str:
+    """What is not there, and the command that shows what is."""
+    shown = _SHOWN_BY.get(error.kind)
+    return f"there is no {error.kind} {error.key}" + (f": `{program()} {shown}` shows what there is" if shown else "")
 
 
 def stop(message: str) -> typer.Exit:
@@ -77,7 +90,7 @@ def require_writable(folder: Path) -> None:
 def require_store(folder: Path) -> None:
     """End the command unless the folder holds a store. Raises: typer.Exit."""
     if not (folder / DATABASE).exists():
-        raise stop(f"there is no store in {folder}: make one with `packshot init --data {quoted(folder)}`")
+        raise stop(f"there is no store in {folder}: make one with `{program()} init --data {quoted(folder)}`")
 
 
 def with_core(folder: Path, settings: Settings, use: Callable[[Core], Awaitable[Result]]) -> Result:

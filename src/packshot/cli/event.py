@@ -6,31 +6,46 @@ from typing import Annotated, Any
 import typer
 
 from packshot import config
-from packshot.cli.common import Config, Data, require_store, with_core
+from packshot.cli.common import Config, Data, one_of, require_store, stop, with_core
 from packshot.cli.serve import DEFAULT_DATA
+from packshot.domain.errors import InvalidValue
+from packshot.domain.events import EVENTS, TEST
 from packshot.services import handlers, setup
 from packshot.services.core import Core
 
 SHOWN = 100
+TOLD = [name for name in EVENTS if name != TEST]
 
 cli = typer.Typer(help="Events: who is told of changes, and what waits.", no_args_is_help=True)
-hook = typer.Typer(help="Outgoing webhooks: addresses that changes are sent to.", no_args_is_help=True)
+hook = typer.Typer(
+    help="Outgoing webhooks: addresses that changes are sent to.",
+    epilog="Start with: packshot event hook add https://shop.example/told --event CATALOG.PRODUCT.ON.UPDATE",
+    no_args_is_help=True,
+)
 cli.add_typer(hook, name="hook")
 
-Id = Annotated[int, typer.Argument(metavar="ID", help="Its number, as the list shows it.")]
+HookId = Annotated[int, typer.Argument(metavar="ID", help="Its number, as `packshot event hook list` shows it.")]
+EventId = Annotated[int, typer.Argument(metavar="ID", help="Its number, as `packshot event pending` shows it.")]
+PRIVATE = "which the DNS has to know. To send to a laptop set PACKSHOT_OUTBOUND_ALLOW_PRIVATE=true, for the server too"
 
 
 @hook.command(short_help="Make an outgoing webhook.")
 def add(
     url: Annotated[str, typer.Argument(metavar="URL", help="The address that events are sent to.")],
-    event: Annotated[list[str], typer.Option(metavar="NAME", help="What is sent; may be given several times.")],
+    event: Annotated[
+        list[str], typer.Option(metavar="NAME", help=f"What is sent: {', '.join(TOLD)}. May be repeated.")
+    ],
     data: Data = DEFAULT_DATA,
     account: Annotated[str, typer.Option(metavar="NAME", help="Whose changes are sent.")] = setup.ACCOUNT,
     config_file: Config = None,
 ) -> None:
     """Make an outgoing webhook and print its two secrets, which are shown this once."""
+    wanted = [one_of("event", name.upper(), TOLD) for name in event]
     require_store(data)
-    made = with_core(data, config.load(config_file), lambda core: handlers.add_webhook(core, account, url, event))
+    try:
+        made = with_core(data, config.load(config_file), lambda core: handlers.add_webhook(core, account, url, wanted))
+    except InvalidValue as error:
+        raise stop(f"{error}, {PRIVATE}") from None
     typer.echo(f"outgoing webhook {made.id}")
     typer.echo(f"application_token: {made.application_token}")
     typer.echo(f"HMAC secret: {made.secret}")
@@ -46,7 +61,7 @@ def list_(data: Data = DEFAULT_DATA, config_file: Config = None) -> None:
 
 
 @hook.command()
-def delete(hook_id: Id, data: Data = DEFAULT_DATA, config_file: Config = None) -> None:
+def delete(hook_id: HookId, data: Data = DEFAULT_DATA, config_file: Config = None) -> None:
     """Delete an outgoing webhook with what waits for it."""
     require_store(data)
     with_core(data, config.load(config_file), lambda core: handlers.remove_webhook(core, hook_id))
@@ -73,7 +88,7 @@ def pending(
 
 
 @cli.command(short_help="Send an event now.")
-def retry(event_id: Id, data: Data = DEFAULT_DATA, config_file: Config = None) -> None:
+def retry(event_id: EventId, data: Data = DEFAULT_DATA, config_file: Config = None) -> None:
     """Send an event now, also one that was given up; a running server does so within a second."""
     require_store(data)
     with_core(data, config.load(config_file), lambda core: handlers.retry(core, event_id))
@@ -90,7 +105,8 @@ def _line(core: Core, row: tuple[Any, ...]) -> str:
         fate = f"next at {_time(next_at)}" + (", overtaken" if overtaken else "")
     age_s = (core.now() - created_at) // 1_000_000
     why = f": {error}" if error else ""
-    return f"{number} {event} product {product_id} to {url}, {age_s} s old, {attempts} attempts, {fate}{why}"
+    about = f" product {product_id}" if product_id else ""
+    return f"{number} {event}{about} to {url}, {age_s} s old, {attempts} attempts, {fate}{why}"
 
 
 def _time(moment: int) -> str:

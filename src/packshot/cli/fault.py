@@ -11,7 +11,7 @@ from packshot.emulator import faults
 
 _HELP = "Calls that are slow, fail or lose their answer."
 
-cli = typer.Typer(help=_HELP, no_args_is_help=True)
+cli = typer.Typer(help=_HELP, epilog="Start with: packshot fault add 503 every 3", no_args_is_help=True)
 
 
 @cli.callback()

@@ -5,6 +5,8 @@ import json
 import shlex
 import shutil
 import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 from packshot.imaging.sketch import tiny_png
@@ -29,6 +31,16 @@ def addresses(base_url: str, user_id: int, code: str) -> dict[str, str | int]:
         "webhook_code": code,
         "webhook_url": f"{base_url}/rest/{user_id}/{code}/",
     }
+
+
+def day(moment: int) -> str:
+    """Unix microseconds as people read them."""
+    return datetime.fromtimestamp(moment // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def facts_of(facts: Mapping[str, object]) -> list[str]:
+    """One line for each fact."""
+    return [f"{name}: {fact}" for name, fact in facts.items()]
 
 
 def commands(webhook_url: str, product_id: int, image_id: int, authority: Path | None = None) -> list[tuple[str, str]]:
@@ -59,6 +71,11 @@ def welcome(webhook_url: str) -> str:
     return f"\n  Webhook address (shown this once, keep it): {webhook_url}\n"
 
 
+def first_keys(pair: Mapping[str, object]) -> str:
+    """What else a person has to keep of the first start: the pair of keys."""
+    return "\n".join(["  Keys for FinerWorks clients (shown this once, too):", *facts_of(pair)]).replace("\n", "\n    ")
+
+
 def examples(webhook_url: str, product_id: int, image_id: int, authority: Path | None = None) -> str:
     """What a person sees last at the first start: the commands, ready to paste."""
     lines = ["  Try it: paste these one after the other.", ""]
@@ -72,4 +89,5 @@ def welcome_back(base_url: str, folder: Path) -> str:
     return (
         f"\n  Webhook address: {base_url}/rest/1/<code>/\n"
         f"  The code was shown at the first start. For a new one: {program()} webhook create --data {quoted(folder)}\n"
+        f"  For keys of FinerWorks clients: {program()} keys create --data {quoted(folder)}\n"
     )

@@ -76,12 +76,15 @@ def load(path: Path) -> Contents:
 
 def _decoded(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")  # as some editors save it
         values = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+        json.dumps(values, default=str, ensure_ascii=False).encode()  # what JSON escapes may be half a character
     except OSError as error:
         raise InvalidRequest("", f"The seed file {path} cannot be read: {error.strerror}") from None
     except ValueError as error:  # those of TOML, JSON and UTF-8 alike
         raise InvalidRequest("", f"The seed file {path} cannot be read: {error}") from None
+    except RecursionError:
+        raise InvalidRequest("", f"The seed file {path} cannot be read: it is nested too deeply") from None
     if not isinstance(values, dict):
         raise InvalidRequest("", f"The seed file {path} has to hold one object with catalogs, products and so on")
     return values
@@ -291,7 +294,7 @@ class _Reading:
         if (file is None) == (drawn is None):
             table.fail("it needs either a file or what is drawn")
         path = self._path.parent / (file or "")
-        if file and not path.is_file():
+        if file and not _is_file(path):
             table.fail(f"there is no file {path}")
         name = table.text("name") or (path.name if file else f"{drawn}.jpeg".replace(" ", "-"))
         with table.checking():
@@ -299,6 +302,13 @@ class _Reading:
         source = path if file else _drawing(table, drawn)
         table.fields({})
         return Picture(place=table.place, name=name, source=source)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # its name is too long
+        return False
 
 
 def _drawing(table: _Table, subject: str | None) -> Drawing:

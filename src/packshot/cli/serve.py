@@ -16,7 +16,7 @@ from packshot.domain.errors import PackshotError
 from packshot.emulator.recorder import EmulatorSettings
 from packshot.observability import configure_logging
 from packshot.services import demo as samples
-from packshot.services import seeds, setup
+from packshot.services import keys, seeds, setup
 from packshot.services.core import Core
 from packshot.services.seeds import Contents
 
@@ -100,6 +100,7 @@ def serve(  # noqa: PLR0913, PLR0917 - typer reads the options from the paramete
             return
         webhook_url = str(printed.addresses(base_url, made.user_id, made.webhook_code)["webhook_url"])
         typer.echo(printed.welcome(webhook_url))  # first of all: whatever happens next, the code is not lost
+        typer.echo(printed.first_keys(msgspec.structs.asdict(await keys.create(core, setup.ACCOUNT))) + "\n")
         await _fill(core, made, contents, demo=demo)
         authority = tls.authority(certificate[0]) if certificate else None
         typer.echo(printed.examples(webhook_url, *await setup.next_ids(core), authority))
@@ -130,7 +131,8 @@ def init(  # noqa: PLR0913, PLR0917 - typer reads the options from the parameter
         if made is None:
             again = f"{printed.program()} webhook create --data {quoted(data)}"
             raise stop(f"{data} holds a store already. For a new webhook: {again}")
-        facts = printed.addresses(base_url, made.user_id, made.webhook_code)
+        facts: dict[str, Any] = printed.addresses(base_url, made.user_id, made.webhook_code)
+        facts |= msgspec.structs.asdict(await keys.create(core, setup.ACCOUNT))
         try:
             return facts | await _fill(core, made, contents, demo=demo)
         except PackshotError:

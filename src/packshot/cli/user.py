@@ -13,10 +13,13 @@ from packshot.domain.accounts import check_password
 from packshot.services import setup, users
 from packshot.services.core import Core
 
-cli = typer.Typer(help="Users: people with a role in an account.", no_args_is_help=True)
+cli = typer.Typer(
+    help="Users: people with a role in an account.",
+    epilog="Start with: packshot user add anna --role editor",
+    no_args_is_help=True,
+)
 
 Login = Annotated[str, typer.Argument(metavar="LOGIN", help="What they log in with.")]
-Text = Annotated[str, typer.Option(metavar="TEXT")]
 
 
 @cli.command()
@@ -26,9 +29,9 @@ def add(  # noqa: PLR0913 - one parameter for each option
     *,
     data: Data = DEFAULT_DATA,
     account: Account = setup.ACCOUNT,
-    name: Text = "",
-    last_name: Text = "",
-    email: Text = "",
+    name: Annotated[str, typer.Option(metavar="TEXT", help="The first name, as user.current shows it.")] = "",
+    last_name: Annotated[str, typer.Option(metavar="TEXT", help="The last name.")] = "",
+    email: Annotated[str, typer.Option(metavar="TEXT", help="The e-mail address; nothing is sent there.")] = "",
     config_file: Config = None,
 ) -> None:
     """Make a user; until `packshot user passwd` they cannot log in."""

@@ -1,16 +1,22 @@
 """`packshot webhook`: the addresses that clients call with."""
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from packshot import config
 from packshot.cli.common import Account, Config, Data, require_store, scopes_of, with_core
+from packshot.cli.printed import day
 from packshot.cli.serve import DEFAULT_DATA
 from packshot.services import access, setup
 
-cli = typer.Typer(help="Inbound webhooks: the addresses that clients call with.", no_args_is_help=True)
+_CENTURY_S = 100 * 366 * 86_400
+
+cli = typer.Typer(
+    help="Inbound webhooks: the addresses that clients call with.",
+    epilog="Start with: packshot webhook create --scopes catalog",
+    no_args_is_help=True,
+)
 
 
 @cli.callback()
@@ -29,7 +35,8 @@ def create(  # noqa: PLR0913 - one parameter for each option
     ] = "catalog,user",
     title: Annotated[str, typer.Option(metavar="TEXT", help="What it is for.")] = "",
     expires_in: Annotated[
-        int | None, typer.Option(metavar="SECONDS", min=1, help="When it ends; never, if not given.")
+        int | None,
+        typer.Option(metavar="SECONDS", min=1, max=_CENTURY_S, help="When it ends; never, if not given."),
     ] = None,
     config_file: Config = None,
 ) -> None:
@@ -49,15 +56,15 @@ def list_(data: Data = DEFAULT_DATA, account: Account = setup.ACCOUNT, config_fi
     """Print the webhooks of an account; their codes are not stored."""
     require_store(data)
     for webhook in with_core(data, config.load(config_file), lambda core: access.of_webhooks(core, account)):
-        end = "" if webhook.expires_at is None else f", until {_day(webhook.expires_at)}"
+        end = "" if webhook.expires_at is None else f", until {day(webhook.expires_at)}"
         title = f", {webhook.title}" if webhook.title else ""
-        made = _day(webhook.created_at)
+        made = day(webhook.created_at)
         typer.echo(f"{webhook.id} of user {webhook.user_id}: {','.join(webhook.scopes)}, since {made}{end}{title}")
 
 
 @cli.command(short_help="Delete a webhook.")
 def revoke(
-    webhook_id: Annotated[int, typer.Argument(metavar="ID", help="Its number, as the list shows it.")],
+    webhook_id: Annotated[int, typer.Argument(metavar="ID", help="Its number, as `packshot webhook list` shows it.")],
     data: Data = DEFAULT_DATA,
     account: Account = setup.ACCOUNT,
     config_file: Config = None,
@@ -65,7 +72,3 @@ def revoke(
     """Delete a webhook; within a second it is refused, and so are the download links it gave."""
     require_store(data)
     with_core(data, config.load(config_file), lambda core: access.revoke_webhook(core, account, webhook_id))
-
-
-def _day(moment: int) -> str:
-    return datetime.fromtimestamp(moment // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

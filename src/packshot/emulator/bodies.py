@@ -7,10 +7,12 @@ SHOWN_CHARACTERS = 65_536
 
 _TEXTUAL = re.compile(r"json|x-www-form-urlencoded|xml|text/(?!html)", re.IGNORECASE)
 _BOUNDARY = re.compile(r'boundary="?([^";]+)', re.IGNORECASE)
-_RUN = re.compile(rb"[A-Za-z0-9+/_%\\-]{100,}={0,2}")
+# Looked for from the beginning of a run only, and taken whole: else runs just too short would cost their square.
+_RUN = re.compile(rb"(?<![A-Za-z0-9+/_%\\-])[A-Za-z0-9+/_%\\-]{100,}+={0,2}")
 # Escapes that base64 does not need: then it is text in another alphabet.
 _TEXT = re.compile(rb"%(?!2B|2F|3D)|\\(?!/)", re.IGNORECASE)
 _FIRST_CHARACTERS = 24
+_SHOWN_PARTS = 200
 
 
 def is_kept(content_type: str) -> bool:
@@ -55,7 +57,7 @@ def _shortened(match: re.Match[bytes]) -> bytes:
 def _parts(body: bytes, delimiter: bytes) -> str:
     """A multipart body with its files named by type and size."""
     shown = []
-    for part in body.split(delimiter):
+    for part in body.split(delimiter, _SHOWN_PARTS):
         head, blank, content = part.partition(b"\r\n\r\n")
         kind = re.search(rb"content-type: *([^\r\n;]+)", head, re.IGNORECASE)
         text = _decoded(content) if kind is None or is_kept(kind[1].decode("latin-1")) else None

@@ -15,7 +15,7 @@ _FORM_VALUE = r"(?:(?!%(?:25)*26)[^&\s\"'\\<>])+"
 
 def _in_json(names: str) -> re.Pattern[str]:
     """A value in JSON, also where that JSON is itself a string in JSON and its quotes are escaped."""
-    return re.compile(rf'({names}\\*"\s*:\s*\[?\s*)({_QUOTED})', re.IGNORECASE)
+    return re.compile(rf'({names}\\*+"\s*+:\s*+(?:\[\s*+)?)({_QUOTED})', re.IGNORECASE)
 
 
 def _in_form(names: str) -> re.Pattern[str]:
@@ -27,8 +27,13 @@ _JSON, _FORM = _in_json(_NAMES), _in_form(_NAMES)
 # Everywhere else `code` is the code of a product.
 _GRANT_JSON, _GRANT_FORM = _in_json(r"\bcode"), _in_form(r"\bcode")
 _GRANT_PATH = "/oauth"
-_SLASH = r"(?:\\*/|%2F)+"
-_ADDRESS = re.compile(rf"({_SLASH}rest{_SLASH}(?:api{_SLASH})?\d+{_SLASH})[^\s/?\"'\\&<>%]+", re.IGNORECASE)
+# A part of a multipart body: its own headers, then the value.
+_PART = re.compile(
+    rf'({_NAMES}\]*+"?[^\r\n]{{0,200}}+(?:\r\n[^\r\n]{{1,200}}+){{0,9}}+\r\n\r\n)[^\r\n]+', re.IGNORECASE
+)
+# All runs are possessive, and this begins with one slash and not a run of them: else hostile texts would take minutes.
+_SLASHES = r"(?:\\*+/|%(?:25)*+2F)++"
+_ADDRESS = re.compile(rf"((?:/|2F)rest{_SLASHES}(?:api{_SLASHES})?\d++{_SLASHES})[^\s/?\"'\\&<>%]+", re.IGNORECASE)
 
 _SECRET_HEADER = re.compile(r"cookie|auth|token|secret|password|api.?key|app.?key|signature", re.IGNORECASE)
 _METHOD = re.compile(r"[A-Za-z]{1,15}|[A-Za-z]+(?:\.[A-Za-z]+)+")
@@ -64,7 +69,7 @@ def _masked(known: Iterable[str], text: str, *, grant: bool) -> str:
         text = text.replace(secret, MASK)
     for pattern in (_JSON, _GRANT_JSON) if grant else (_JSON,):
         text = pattern.sub(_json_value, text)
-    for pattern in (_FORM, _GRANT_FORM) if grant else (_FORM,):
+    for pattern in (_FORM, _PART, _GRANT_FORM) if grant else (_FORM, _PART):
         text = pattern.sub(rf"\g<1>{MASK}", text)
     return _ADDRESS.sub(rf"\g<1>{MASK}", text)
 

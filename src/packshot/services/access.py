@@ -40,9 +40,9 @@ async def by_webhook(core: Core, user_id: int, code: str) -> Principal:
         AccountStopped: nobody may call its account.
     """
     key = (user_id, code)
-    if caller := _remembered(core, key):
+    if caller := remembered(core, key):
         return caller
-    return await _looked_up(core, key, credentials.find_webhook(core.db, user_id, hash_code(code), core.now()), "wrong")
+    return await looked_up(core, key, credentials.find_webhook(core.db, user_id, hash_code(code), core.now()), "wrong")
 
 
 async def by_token(core: Core, token: str) -> Principal:
@@ -54,27 +54,32 @@ async def by_token(core: Core, token: str) -> Principal:
         AccountStopped: nobody may call its account.
     """
     key = (_NO_USER, token)
-    caller = _remembered(core, key)
+    caller = remembered(core, key)
     if caller is None:
-        caller = await _looked_up(core, key, tokens.find_access(core.db, hash_code(token)), "unknown_token")
+        caller = await looked_up(core, key, tokens.find_access(core.db, hash_code(token)), "unknown_token")
     if caller.expires_at is not None and caller.expires_at <= core.clock() * 1_000_000:
         raise Unauthenticated("expired")
     return caller
 
 
-def _remembered(core: Core, key: tuple[int, str]) -> Principal | None:
-    remembered = core.principals.get(key)
-    if remembered is not None and 0 <= core.clock() - remembered[0] < REMEMBERED_S:
-        return remembered[1]
+def remembered(core: Core, key: tuple[int, str]) -> Principal | None:
+    """Whom the credential *key* spoke for when it was looked up less than a second ago."""
+    known = core.principals.get(key)
+    if known is not None and 0 <= core.clock() - known[0] < REMEMBERED_S:
+        return known[1]
     return None
 
 
-async def _looked_up(
+async def looked_up(
     core: Core,
     key: tuple[int, str],
     looking: Awaitable[Credential | None],
     otherwise: Literal["wrong", "unknown_token"],
 ) -> Principal:
+    """Whom the credential *key* speaks for, remembered from now on; *otherwise* says why nobody.
+
+    Raises: Unauthenticated, AccountStopped.
+    """
     core.principals.pop(key, None)
     credential = await looking
     if credential is None:

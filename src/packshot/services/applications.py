@@ -6,6 +6,7 @@ import msgspec
 
 from packshot.domain.accounts import Application, named, web_address
 from packshot.domain.errors import NotFound
+from packshot.services import events
 from packshot.services.access import account_called, hash_code, random_text
 from packshot.services.core import Core
 from packshot.storage import accounts, applications
@@ -27,7 +28,7 @@ class Registration(msgspec.Struct, frozen=True):
 
 
 async def create(core: Core, account: str, wanted: Application) -> Registration:
-    """Register *wanted*, whatever its ids say, in the account of that name.
+    """Register *wanted*, whatever its ids say, in the account of that name; its handler will be told.
 
     Raises:
         InvalidValue: the name or one of the addresses cannot be used.
@@ -47,7 +48,10 @@ async def create(core: Core, account: str, wanted: Application) -> Registration:
         await _require_users(tx, account_id, new.members)
         made = await applications.add_application(tx, new, hash_code(secret), sealed, now)
         await applications.set_members(tx, made, new.members)
-        return msgspec.structs.replace(new, id=made)
+        registered = msgspec.structs.replace(new, id=made)
+        if new.handler is not None:
+            await events.note_install(tx, registered, new.handler, now)
+        return registered
 
     return Registration(await core.db.write(work), secret, token)
 

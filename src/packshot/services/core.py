@@ -1,5 +1,6 @@
 """The handles every use case needs, in one frozen value."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -53,7 +54,8 @@ class Core:
     """What services work with. `clock` gives Unix seconds; `signing_keys` are by id, the highest one signs.
 
     `sealer` encrypts the secrets that have to be kept readable, under the key file beside the database.
-    `outbound` sends to addresses from outside. `event_counts` has what metrics show of events.
+    `outbound` sends to addresses from outside. `event_counts` has what metrics show of events. `hashing` bounds
+    how many passwords are hashed at once.
     """
 
     db: Database
@@ -69,6 +71,7 @@ class Core:
     outbound: Outbound
     event_counts: Counter[str] = field(default_factory=Counter)
     principals: dict[tuple[int, str], tuple[float, Principal]] = field(default_factory=dict)
+    hashing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
 
     def now(self) -> int:
         """This moment as the store keeps it: Unix microseconds, cut to the whole second that both protocols show.

@@ -8,15 +8,17 @@ import asyncio
 import contextlib
 import json
 import random
+import time
 from collections import Counter
 from functools import partial
+from itertools import count
 from typing import Self
 from urllib.parse import urlsplit
 
 import structlog
 
 from packshot.domain.errors import PackshotError
-from packshot.domain.events import KEPT_S, SECOND, Waiting, after_failure
+from packshot.domain.events import INSTALL, KEPT_S, SECOND, Waiting, after_failure
 from packshot.services import oauth
 from packshot.services.core import Core
 from packshot.services.event_form import form, signed
@@ -31,6 +33,9 @@ IDLE_S = 1.0
 """How long nobody looks while nothing is written here: another process may have made events due."""
 
 BETWEEN_S = 0.005
+LOOKS_SHARE = 10
+"""A look at very many receivers takes a tenth of the event loop's time at most, however much is written."""
+
 BOUND_EVERY_S = 60.0
 BATCH = 500
 _GOOD = range(200, 300)
@@ -47,9 +52,10 @@ async def deliver_for_ever(core: Core, base_url: str) -> None:
     async with Deliveries(core, base_url) as deliveries:
         while True:
             core.db.written.clear()
-            pause_s = IDLE_S
+            pause_s, between_s, began = IDLE_S, BETWEEN_S, time.monotonic()
             try:
                 pause_s = await deliveries.start_due()
+                between_s = max(BETWEEN_S, (time.monotonic() - began) * LOOKS_SHARE)
                 await deliveries.keep_bounds()
             except PackshotError as error:
                 _log.warning("events wait", why=str(error))
@@ -59,7 +65,7 @@ async def deliver_for_ever(core: Core, base_url: str) -> None:
                 # Not wait_for: before Python 3.12 it may swallow a cancellation, and the server would never stop.
                 async with asyncio.timeout(pause_s):
                     await core.db.written.wait()
-            await asyncio.sleep(BETWEEN_S)  # one look for many changes
+            await asyncio.sleep(between_s)  # one look for many changes
 
 
 async def purge(core: Core) -> int:
@@ -80,6 +86,8 @@ class Deliveries:
         self._running: dict[int, asyncio.Task[None]] = {}
         self._busy: Counter[int] = Counter()
         self._failing: set[int] = set()
+        self._turns = count(1)
+        self._last_turn: dict[int, int] = {}
         self._bounds_due = 0.0
 
     async def __aenter__(self) -> Self:
@@ -105,11 +113,12 @@ class Deliveries:
         while place is not None:
             receiver_id, next_at = place
             if next_at <= now:
-                due.append((next_at, receiver_id))
+                due.append(receiver_id)
             else:
                 pause_s = min(pause_s, (next_at - now) / SECOND)
             place = await outbox.next_receiver(self._core.db, receiver_id)
-        for _, receiver_id in sorted(due):  # who waits longest first, when places are few
+        # In turn, when places are few: receivers that are slow or fail may hold all of them and much may wait for them.
+        for receiver_id in sorted(due, key=lambda receiver_id: self._last_turn.get(receiver_id, 0)):
             await self._start(receiver_id, now)
         return pause_s
 
@@ -129,6 +138,7 @@ class Deliveries:
         places = min((1 if receiver_id in self._failing else PER_RECEIVER) - busy, AT_ONCE - len(self._running))
         if places <= 0:
             return
+        self._last_turn[receiver_id] = next(self._turns)
         found = await outbox.of_due(self._core.db, receiver_id, now, places + busy)
         for event in [event for event in found if event.id not in self._running][:places]:
             self._busy[receiver_id] += 1
@@ -150,8 +160,9 @@ class Deliveries:
         self._core.event_counts["failed" if error else "delivered"] += 1
         try:
             await self._core.db.write(partial(_settle, event=event, error=error, now=self._now(), luck=_luck.random()))
-        except PackshotError as failure:
-            _log.warning("an event goes out again", why=str(failure), event_id=event.id)
+        except Exception as failure:  # noqa: BLE001 - whatever it is, the next attempt must not follow at once
+            trace = not isinstance(failure, PackshotError)
+            _log.warning("an event goes out again", why=str(failure), event_id=event.id, exc_info=trace)
             await asyncio.sleep(IDLE_S)
 
     async def _send(self, event: Waiting) -> str:
@@ -171,14 +182,19 @@ class Deliveries:
     async def _letter(self, event: Waiting) -> tuple[bytes, str]:
         """The body, and the secret that signs it. Source: pages "Events" and of each event."""
         core = self._core
-        auth = {"member_id": event.member_id, "application_token": core.sealer.decrypt(event.token_sealed).decode()}
+        auth: dict[str, str | None] = {
+            "member_id": event.member_id,
+            "application_token": core.sealer.decrypt(event.token_sealed).decode(),
+        }
         if event.application_id is None:
             secret = core.sealer.decrypt(event.secret_sealed or b"").decode()
         else:
             secret = event.secret_hash or ""
-            tokens = await oauth.issue_tokens(core, event.application_id, event.user_id)
+            renewable = event.event == INSTALL
+            tokens = await oauth.issue_tokens(core, event.application_id, event.user_id, renewable=renewable)
             auth |= {
                 "access_token": tokens.access_token,
+                "refresh_token": tokens.refresh_token or None,
                 "expires_in": str(oauth.ACCESS_S),
                 "scope": ",".join(sorted(tokens.scopes)),
                 "status": "L",

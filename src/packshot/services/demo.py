@@ -83,6 +83,12 @@ async def fill(
     return ids[SAMPLES[0].code]
 
 
+async def draw_all(core: Core, drawn: dict[Drawing, bytes]) -> None:
+    """Draw every picture of the catalogue that is not in *drawn* yet."""
+    wanted = {picture.drawing for sample, _ in _line() for picture in _pictures(sample)}
+    await _draw_missing(core, wanted - drawn.keys(), drawn)
+
+
 async def _add_sections(core: Core, seed: Seed) -> dict[str, int]:
     """The section of each sample that has one, by the sample's code."""
     sections: dict[str, int] = {}

@@ -1,8 +1,8 @@
 """Download links: signed, expiring addresses of exactly one original.
 
 A link dies with its image, with the credential that asked for it (or its user or account), and with its time: that of
-an access token is over when the token is. A token has the three parts
-of the documented ones, `catalog|<claims>|<signature>`, and is opaque to its holder.
+an access token is over when the token is. A token has the three parts of the documented ones,
+`catalog|<claims>|<signature>`, and is opaque to its holder.
 """
 
 import hashlib
@@ -22,6 +22,9 @@ _CLAIMS = struct.Struct(">BQQQII")
 """What kind the credential is of (1: an access token), image, account, credential, signing key, and the Unix second it
 is good until; 33 bytes need no padding in base64."""
 
+_LAST_S = 2**32 - 1
+"""The last second that claims can name, in the year 2106."""
+
 
 def signer(core: Core, caller: Principal) -> Callable[[int], str]:
     """What makes tokens for images, as they stand in an address, that only this caller's credential keeps alive."""
@@ -29,7 +32,7 @@ def signer(core: Core, caller: Principal) -> Callable[[int], str]:
     key = core.signing_keys[key_id]
     by_token = caller.expires_at is not None
     lasts_s = int(core.clock()) + core.downloads.webhook_ttl_s
-    until_s = lasts_s if caller.expires_at is None else caller.expires_at // 1_000_000
+    until_s = min(lasts_s, _LAST_S) if caller.expires_at is None else caller.expires_at // 1_000_000
 
     def sign(image_id: int) -> str:
         claims = _CLAIMS.pack(by_token, image_id, caller.account_id, caller.credential_id, key_id, until_s)

@@ -7,11 +7,12 @@ from typing import Literal
 import msgspec
 
 from packshot.domain.access import Principal
-from packshot.domain.events import Data, Listener
+from packshot.domain.accounts import Application
+from packshot.domain.events import INSTALL, Data, Listener
 from packshot.domain.images import ProductImage
 from packshot.domain.products import Kind
 from packshot.services.core import EventSettings
-from packshot.storage import handlers, offline, outbox, products
+from packshot.storage import accounts, handlers, offline, outbox, products
 from packshot.storage.database import Tx
 
 ProductEvent = Literal["CATALOG.PRODUCT.ON.ADD", "CATALOG.PRODUCT.ON.UPDATE", "CATALOG.PRODUCT.ON.DELETE"]
@@ -64,6 +65,23 @@ async def note(tx: Tx, caller: Principal, listener: Listener, product_id: int, d
     elif not (listener.connector and _is_own(caller, listener)):
         message_id = hashlib.blake2b(f"{listener.event}|{text}".encode(), digest_size=16).hexdigest()
         await offline.add_event(tx, caller.account_id, listener, (message_id, text, now))
+
+
+async def note_install(tx: Tx, application: Application, url: str, now: int) -> None:
+    """Note that an application was registered, for itself at its own address.
+
+    The tokens that it gets are an administrator's, or those of another user where no administrator may use it.
+    """
+    everybody = await accounts.of_users(tx, application.account_id)
+    users = [user for user in everybody if user.disabled_at is None and user.id in (application.members or [user.id])]
+    ids = [user.id for user in sorted(users, key=lambda user: user.role != "administrator")]
+    user_id = ids[0] if ids else 0
+    receiver_id = await handlers.add_receiver(tx, (application.account_id, application.id), url, None, now)
+    listener = Listener(0, application.id, receiver_id, INSTALL, user_id, "")
+    handler_id = await handlers.add_handler(tx, application.account_id, listener, "", now)
+    listener = msgspec.structs.replace(listener, handler_id=handler_id)
+    data = _encoder.encode({"VERSION": 1, "ACTIVE": "Y", "INSTALLED": "Y", "LANGUAGE_ID": "en"}).decode()
+    await outbox.add_event(tx, application.account_id, listener, (0, data, user_id, now))
 
 
 def _is_own(caller: Principal, listener: Listener) -> bool:

@@ -106,8 +106,9 @@ async def unbind(core: Core, caller: Principal, binding: Binding) -> int:
 
 
 async def of_application(core: Core, caller: Principal) -> list[tuple[Listener, str]]:
-    """The handlers of the caller's application by id, each with its address."""
-    return await handlers.of_application(core.db, caller.application_id or 0)
+    """The handlers that the caller's application has bound by id, each with its address."""
+    bound = await handlers.of_application(core.db, caller.application_id or 0)
+    return [(listener, url) for listener, url in bound if listener.event in EVENTS]
 
 
 async def test(core: Core, caller: Principal, data: Data) -> None:
@@ -121,8 +122,8 @@ async def test(core: Core, caller: Principal, data: Data) -> None:
     now = core.now()
 
     async def work(tx: Tx) -> None:
-        for listener, _ in await handlers.of_application(tx, caller.application_id or 0):
-            if listener.event == TEST:
+        for listener in await handlers.of_listeners(tx, caller.account_id, TEST):
+            if listener.application_id == caller.application_id:
                 await events.note(tx, caller, listener, 0, {"QUERY": data, "LANGUAGE_ID": "en"}, now)
 
     await core.db.write(work)

@@ -50,7 +50,7 @@ def require_user(application: Application, user: User) -> None:
 
 def challenge(text: str, method: str) -> Challenge:
     """What a request asks to be proven; without a method, `plain`. Raises: InvalidRequest."""
-    if not text:
+    if not text and not method:
         return Challenge()
     if method not in {"", "plain", "S256"} or not _PROOF.fullmatch(text):
         raise InvalidRequest("", "The code challenge cannot be used: 43 to 128 characters, method S256 or plain.")
@@ -125,8 +125,8 @@ async def refresh(core: Core, client: tuple[str, str], refresh_token: str) -> To
     return _good(await core.db.write(work))
 
 
-async def issue_tokens(core: Core, application_id: int, user_id: int) -> Tokens:
-    """An access token with which the application acts for that user, without one to renew it.
+async def issue_tokens(core: Core, application_id: int, user_id: int, *, renewable: bool = False) -> Tokens:
+    """An access token with which the application acts for that user; a *renewable* one has a refresh token.
 
     Raises:
         NotFound: there is no such application, or its account has no such user.
@@ -140,7 +140,9 @@ async def issue_tokens(core: Core, application_id: int, user_id: int) -> Tokens:
             raise NotFound("application", application_id)
         if not await accounts.has_user(tx, application.account_id, user_id):
             raise NotFound("user", user_id)
-        return await _hand_out(tx, application, user_id, fresh, None, now)
+        ends = now + REFRESH_S * _SECOND
+        place = (await tokens.add_consent(tx, application.id, user_id, ends), 1) if renewable else None
+        return await _hand_out(tx, application, user_id, fresh, place, now)
 
     return await core.db.write(work)
 
@@ -181,7 +183,7 @@ def _works_again(family: Family, now: int) -> bool:
 
 def _proves(code: Code, verifier: str) -> bool:
     if not code.challenge_method:
-        return True
+        return not verifier  # whoever brings a proof had asked for it: somebody cut the challenge out of the address
     shown = verifier.encode()
     if code.challenge_method == "S256":
         shown = urlsafe_b64encode(hashlib.sha256(shown).digest()).rstrip(b"=")

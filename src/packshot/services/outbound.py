@@ -132,7 +132,8 @@ class Outbound:
     async def _addresses(self, host: str, port: int) -> list[str]:
         """What the name stands for, all of it allowed. Raises: InvalidValue."""
         try:
-            found = await self._resolve(host, port)
+            async with asyncio.timeout(TOTAL_S):  # a name server may be slow for longer than whoever binds waits
+                found = await self._resolve(host, port)
         except (OSError, UnicodeError):
             found = []
         if not found:

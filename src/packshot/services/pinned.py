@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
 
 import httpcore
 from httpcore import AnyIOBackend, AsyncNetworkBackend, AsyncNetworkStream
@@ -11,6 +12,46 @@ Failed = (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolErr
 
 KEPT_CONNECTIONS = 32
 KEPT_S = 5.0
+ANSWER_BYTES = 128 * 1024
+"""How much is read of one answer, whatever it is: a flood of interim answers would keep the event loop busy."""
+
+
+class Metered(AsyncNetworkStream):
+    """A connection that fails once more than `ANSWER_BYTES` were read of it since something was written."""
+
+    def __init__(self, inside: AsyncNetworkStream) -> None:
+        self._inside = inside
+        self._read_bytes = 0
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - httpcore's
+        """Some bytes. Raises: httpcore.ReadError."""
+        data = await self._inside.read(max_bytes, timeout)
+        self._read_bytes += len(data)
+        if self._read_bytes > ANSWER_BYTES:
+            raise httpcore.ReadError("the answer is too long")
+        return data
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - httpcore's
+        """Send bytes; what is read from now on is counted anew."""
+        self._read_bytes = 0
+        await self._inside.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        """Close it."""
+        await self._inside.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's
+    ) -> AsyncNetworkStream:
+        """The same over TLS, metered, too."""
+        return Metered(await self._inside.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        """What httpcore asks for: addresses, the socket, whether something can be read."""
+        return self._inside.get_extra_info(info)
 
 
 class Pinned(AsyncNetworkBackend):
@@ -42,7 +83,7 @@ class Pinned(AsyncNetworkBackend):
             except Exception:
                 await stream.aclose()
                 raise
-            return stream
+            return Metered(stream)
         raise failure
 
 

@@ -139,11 +139,20 @@ async def replace(core: Core, contents: Contents, drawn: Drawn | None = None) ->
 
 
 async def replace_with_samples(core: Core, drawn: Drawn | None = None) -> Ids:
-    """The same with the sample catalogue, of which the ids of the catalogs are returned."""
+    """The same with the sample catalogue, of which the ids of the catalogs are returned.
+
+    Raises:
+        Conflict: somebody else changed the catalogs while they were filled.
+    """
+    drawn = {} if drawn is None else drawn
+    await demo.draw_all(core, drawn)  # while the store holds what it held: drawing takes longest
     ids = await replace(core, Contents())
     caller = await _administrator(core)
     account = Seed(caller.account_id, caller.user_id, "", 0, ids["products"], ids["variations"])
-    await demo.fill(core, account, drawn=drawn)
+    try:
+        await demo.fill(core, account, drawn=drawn)
+    except (Conflict, NotFound):
+        raise Conflict("Somebody else changed the catalogs while they were filled: fill them again") from None
     return ids
 
 

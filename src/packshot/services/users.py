@@ -2,18 +2,21 @@
 
 import asyncio
 import hashlib
-from functools import lru_cache
+from collections.abc import Callable
+from typing import TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 
 from packshot.domain.access import Principal, Role
-from packshot.domain.accounts import User, check_password, login_of
+from packshot.domain.accounts import User, check_password, login_of, named
 from packshot.domain.errors import Conflict, InvalidValue, NotFound, Unauthenticated
 from packshot.services.access import account_called, hash_code, random_text
 from packshot.services.core import Core
 from packshot.storage import accounts, sessions
 from packshot.storage.database import Tx
+
+Result = TypeVar("Result")
 
 SESSION_CHARACTERS = 32
 SESSION_S = 12 * 3600
@@ -21,6 +24,8 @@ SESSION_S = 12 * 3600
 # 19 MiB and two rounds, about 20 ms: what OWASP asks of argon2id, and little enough that a few logins at once
 # do no harm.
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+_NOBODYS_HASH = f"$argon2id$v=19$m={_HASHER.memory_cost},t={_HASHER.time_cost},p=1${'A' * 22}${'A' * 43}"
+"""Costs as much to verify as any, and no password is known for it."""
 
 
 async def add(core: Core, account: str, login: str, role: Role, person: tuple[str, str, str] = ("", "", "")) -> int:
@@ -30,17 +35,18 @@ async def add(core: Core, account: str, login: str, role: Role, person: tuple[st
 
     Raises:
         NotFound: no such account.
-        InvalidValue: the login cannot be used.
+        InvalidValue: the login cannot be used, or something about the person cannot be shown.
         Conflict: somebody has that login, in whatever account.
     """
     login, now = login_of(login), core.now()
+    first_name, last_name, email = (named("text about a person", text) if text else "" for text in person)
     account_id = await account_called(core, account)
 
     async def work(tx: Tx) -> int:
         if await accounts.find_login(tx, login):
             raise Conflict(f"The login {login} is taken")
         user_id = await accounts.add_user(tx, account_id, role, now, login)
-        await accounts.set_person(tx, user_id, *person)
+        await accounts.set_person(tx, user_id, first_name, last_name, email)
         return user_id
 
     return await core.db.write(work)
@@ -50,7 +56,7 @@ async def set_password(core: Core, login: str, password: str) -> None:
     """Give the user a new password, and end all their logins. Raises: NotFound, InvalidValue."""
     check_password(password)
     user = await get(core, login)
-    password_hash = await asyncio.get_running_loop().run_in_executor(core.threads, _HASHER.hash, password)
+    password_hash = await _on_a_thread(core, lambda: _HASHER.hash(password))
 
     async def work(tx: Tx) -> None:
         await accounts.set_password(tx, user.id, password_hash)
@@ -107,12 +113,16 @@ async def log_in(core: Core, login: str, password: str) -> str:
     """
     found = await accounts.find_login(core.db, login.strip().casefold())
     user, password_hash = found or (None, None)
-    matches = await asyncio.get_running_loop().run_in_executor(core.threads, _matches, password_hash, password)
-    if user is None or password_hash is None or not matches or user.disabled_at is not None:
+    matches = await _on_a_thread(core, lambda: _matches(password_hash or _NOBODYS_HASH, password))
+    if user is None or password_hash is None or not matches:
         raise Unauthenticated("wrong")
     session, now = random_text(SESSION_CHARACTERS), core.now()
 
     async def work(tx: Tx) -> None:
+        # Looked at again: whoever shuts a user out or changes the password ends the logins that are there already.
+        current = await accounts.find_login(tx, str(user.login))
+        if current is None or current[1] != password_hash or current[0].disabled_at is not None:
+            raise Unauthenticated("wrong")
         await sessions.add_session(tx, user.id, hash_code(session), now + SESSION_S * 1_000_000)
         await accounts.set_last_login(tx, user.id, now)
 
@@ -137,14 +147,15 @@ def form_token(core: Core, session: str) -> str:
     return hashlib.blake2b(session.encode(), key=key, digest_size=20, person=b"form").hexdigest()
 
 
-def _matches(password_hash: str | None, password: str) -> bool:
+async def _on_a_thread(core: Core, work: Callable[[], Result]) -> Result:
+    # A crowd that logs in waits for itself, and leaves the threads to the pictures.
+    async with core.hashing:
+        return await asyncio.get_running_loop().run_in_executor(core.threads, work)
+
+
+def _matches(password_hash: str, password: str) -> bool:
     try:
         check_password(password)
-        return _HASHER.verify(password_hash or _nobodys_hash(), password)
+        return _HASHER.verify(password_hash, password)
     except (Argon2Error, InvalidHashError, InvalidValue):
         return False
-
-
-@lru_cache(maxsize=1)
-def _nobodys_hash() -> str:
-    return _HASHER.hash(random_text(SESSION_CHARACTERS))

@@ -2,6 +2,7 @@
 
 from packshot.protocols.body.as_json import decode_json, parse_json
 from packshot.protocols.body.forms import parse_form
+from packshot.protocols.body.loose_json import decode_loosely
 from packshot.protocols.body.media import merge, parse
 from packshot.protocols.body.multipart_form import parse_multipart
 from packshot.protocols.body.read import BodyLimits, InFlight, reading
@@ -10,6 +11,7 @@ __all__ = [
     "BodyLimits",
     "InFlight",
     "decode_json",
+    "decode_loosely",
     "merge",
     "parse",
     "parse_form",
