@@ -12,12 +12,12 @@ Failed = (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolErr
 
 KEPT_CONNECTIONS = 32
 KEPT_S = 5.0
-ANSWER_BYTES = 128 * 1024
+MOST_READ_BYTES = 128 * 1024
 """How much is read of one answer, whatever it is: a flood of interim answers would keep the event loop busy."""
 
 
 class Metered(AsyncNetworkStream):
-    """A connection that fails once more than `ANSWER_BYTES` were read of it since something was written."""
+    """A connection that fails once more than `MOST_READ_BYTES` were read of it since something was written."""
 
     def __init__(self, inside: AsyncNetworkStream) -> None:
         self._inside = inside
@@ -27,7 +27,7 @@ class Metered(AsyncNetworkStream):
         """Some bytes. Raises: httpcore.ReadError."""
         data = await self._inside.read(max_bytes, timeout)
         self._read_bytes += len(data)
-        if self._read_bytes > ANSWER_BYTES:
+        if self._read_bytes > MOST_READ_BYTES:
             raise httpcore.ReadError("the answer is too long")
         return data
 
