@@ -100,14 +100,26 @@ def test_one_request_can_be_read_in_under_nine_hundred_lines() -> None:
     assert sum((ROOT / name).read_text("utf-8").count("\n") for name in path) < 900
 
 
+def _anchors(document: Path) -> set[str]:
+    """What a link may have behind its `#`, made from the headings as forges make it."""
+    headings = re.findall(r"^#+ (.*)$", document.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def _leads_somewhere(document: Path, target: str) -> bool:
+    path, _, anchor = target.partition("#")
+    there = document.parent / path if path else document
+    return there.exists() and (not anchor or anchor in _anchors(there))
+
+
 def test_links_in_the_documents_lead_somewhere() -> None:
-    documents = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
+    documents = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "src").rglob("*.md")]
 
     broken = [
         f"{document.name}: {target}"
         for document in documents
-        for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text("utf-8"))
-        if not (document.parent / target).exists()
+        for target in re.findall(r"\]\(([^):]+)\)", document.read_text("utf-8"))
+        if not _leads_somewhere(document, target)
     ]
 
     assert not broken
