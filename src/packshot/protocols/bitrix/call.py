@@ -66,6 +66,11 @@ class Method(msgspec.Struct, frozen=True):
     also: frozenset[str] = frozenset()
     undecoded: frozenset[str] = frozenset()
 
+    @property
+    def changes(self) -> bool:
+        """Whether it may change products or images, of which others then hear."""
+        return self.right is not None and self.right.endswith(":write")
+
     def is_open_to(self, scopes: frozenset[str]) -> bool:
         """Whether a credential with these scopes may call it."""
         return not self.scope or self.scope in scopes or not self.also.isdisjoint(scopes)

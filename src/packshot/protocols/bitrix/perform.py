@@ -29,7 +29,8 @@ async def perform(call: Call, method: Method) -> Answer | File:
         require_right(call.caller, method.right)
     if method.application and call.caller.application_id is None:
         raise Forbidden("application")
-    events.begin(call.core.events, str(call.params.get("auth_connector", "")))
+    if method.changes:
+        events.begin(call.core.events, str(call.params.get("auth_connector", "")))
     if call.limiter is None or method.name == "batch":  # the commands of a batch count, each for its own method
         return await method.run(call)
     return await _metered(call, call.limiter, method)
