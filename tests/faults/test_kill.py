@@ -48,9 +48,14 @@ def test_a_few_kills_lose_nothing_and_bring_nothing_back(tmp_path: Path) -> None
     [("late-bytes", "has no file"), ("early-answer", "lost"), ("forgotten-delete", "undone"), ("two-steps", "half")],
 )
 def test_a_service_that_breaks_its_promise_is_caught(tmp_path: Path, fault: str, shows: str) -> None:
-    figures = run(tmp_path, SHORT_KILLS, 2, fault)
+    found: list[str] = []
+    for seed in (2, 3, 4, 5):  # a run ends with the first thing that is wrong, and chance decides which that is
+        (tmp_path / str(seed)).mkdir()
+        found += run(tmp_path / str(seed), SHORT_KILLS, seed, fault)["broken"]
+        if any(shows in what for what in found):
+            break
 
-    assert any(shows in what for what in figures["broken"]), figures
+    assert any(shows in what for what in found), found
 
 
 @pytest.mark.long
