@@ -136,7 +136,9 @@ async def make_account(core: Core, name: str) -> tuple[Principal, int]:
         account_id = await accounts.add_account(tx, name, core.now(), name.encode().hex().ljust(32, "0"))
         user_id = await accounts.add_user(tx, account_id, "administrator", core.now())
         catalog_id = await catalogs.add_catalog(tx, account_id, name)
-        await catalogs.add_property(tx, account_id, catalog_id, Property(MORE_PHOTO, "Pictures", "F", multiple=True))
+        await catalogs.add_property(
+            tx, account_id, catalog_id, Property(MORE_PHOTO, "Pictures", "F", multiple=True), core.now()
+        )
         return Principal(account_id, user_id, "administrator", frozenset({"catalog"}), 0), catalog_id
 
     return await core.db.write(work)

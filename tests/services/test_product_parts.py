@@ -70,7 +70,7 @@ async def gallery(core: Core, admin: Principal) -> int:
 
 async def declare(core: Core, admin: Principal, property_type: Any, *, multiple: bool) -> int:
     new = Property("EXTRA", "Extra", property_type, multiple=multiple)
-    return await core.db.write(lambda tx: catalogs.add_property(tx, admin.account_id, 1, new))
+    return await core.db.write(lambda tx: catalogs.add_property(tx, admin.account_id, 1, new, core.now()))
 
 
 # Pictures

@@ -3,6 +3,8 @@
 Callers look; only whoever runs the store adds, which is why adding takes an account and asks for no right.
 """
 
+from typing import TypeVar
+
 import msgspec
 
 from packshot.domain.access import Principal, require_right
@@ -22,6 +24,8 @@ from packshot.services.core import Core
 from packshot.storage import catalogs
 from packshot.storage.database import Tx
 
+Found = TypeVar("Found")
+
 _GALLERY = Property(MORE_PHOTO, "Pictures", "F", multiple=True)
 
 
@@ -34,10 +38,7 @@ async def list_all(core: Core, caller: Principal, query: Query) -> Page[Catalog]
 async def get(core: Core, caller: Principal, catalog_id: int) -> Catalog:
     """The catalog. Raises: Forbidden, NotFound."""
     require_right(caller, "catalog:read")
-    found = await catalogs.find_catalog(core.db, caller.account_id, catalog_id)
-    if found is None:
-        raise NotFound("trade catalog", catalog_id)
-    return found
+    return _there(await catalogs.find_catalog(core.db, caller.account_id, catalog_id), "trade catalog", catalog_id)
 
 
 async def list_sections(core: Core, caller: Principal, query: Query) -> Page[StoredSection]:
@@ -49,10 +50,7 @@ async def list_sections(core: Core, caller: Principal, query: Query) -> Page[Sto
 async def get_section(core: Core, caller: Principal, section_id: int) -> StoredSection:
     """The section. Raises: Forbidden, NotFound."""
     require_right(caller, "section:read")
-    found = await catalogs.find_section(core.db, caller.account_id, section_id)
-    if found is None:
-        raise NotFound("catalog section", section_id)
-    return found
+    return _there(await catalogs.find_section(core.db, caller.account_id, section_id), "catalog section", section_id)
 
 
 async def list_properties(core: Core, caller: Principal, query: Query) -> Page[StoredProperty]:
@@ -64,9 +62,14 @@ async def list_properties(core: Core, caller: Principal, query: Query) -> Page[S
 async def get_property(core: Core, caller: Principal, property_id: int) -> StoredProperty:
     """The property. Raises: Forbidden, NotFound."""
     require_right(caller, "property:read")
-    found = await catalogs.find_property(core.db, caller.account_id, property_id)
+    return _there(
+        await catalogs.find_property(core.db, caller.account_id, property_id), "product property", property_id
+    )
+
+
+def _there(found: Found | None, kind: str, key: int) -> Found:
     if found is None:
-        raise NotFound("product property", property_id)
+        raise NotFound(kind, key)
     return found
 
 

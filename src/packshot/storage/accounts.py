@@ -25,7 +25,7 @@ async def get_account(reads: Reads, account_id: int) -> Account:
     return Account(*row)
 
 
-async def add_account(tx: Tx, name: str, now: int, member_id: str = "") -> int:
+async def add_account(tx: Tx, name: str, now: int, member_id: str) -> int:
     """Insert an account and return its id."""
     return await tx.insert(
         "INSERT INTO account (name, member_id, created_at) VALUES (?1, ?2, ?3) RETURNING id", name, member_id, now

@@ -106,7 +106,7 @@ async def find_property(reads: Reads, account_id: int, property_id: int) -> Stor
     return None if row is None else _property(row)
 
 
-async def add_property(tx: Tx, account_id: int, catalog_id: int, new: Property, now: int = 0) -> int:
+async def add_property(tx: Tx, account_id: int, catalog_id: int, new: Property, now: int) -> int:
     """Insert a property of a catalog and return its id."""
     more = {"account_id": account_id, "catalog_id": catalog_id, "changed_at": now}
     return await _insert(tx, "property", more | msgspec.structs.asdict(new))

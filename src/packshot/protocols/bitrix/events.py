@@ -90,8 +90,7 @@ async def offline_list(call: Call) -> Answer:
     wanted = wire.query(call.params, _fields(call))
     page = await offline.list_events(call.core, call.caller, _text(call, "auth_connector"), wanted)
     rows = [_write(call, event) | {"PROCESS_ID": event.process_id, "ERROR": str(event.error)} for event in page.rows]
-    end = wanted.offset + len(rows)
-    return Answer(rows, page.total, end if rows and page.total is not None and end < page.total else None)
+    return Answer(rows, page.total, wire.following(page, wanted))
 
 
 async def offline_clear(call: Call) -> Answer:
@@ -180,8 +179,7 @@ def _text(call: Call, name: str) -> str:
 
 
 def _texts(call: Call, name: str) -> frozenset[str]:
-    value = wire.param(call.params, name)
-    values = value if isinstance(value, list) else list(value.values()) if isinstance(value, dict) else [value]
+    values = wire.items(wire.param(call.params, name))
     return frozenset(str(item) for item in values if item not in (None, ""))
 
 

@@ -144,10 +144,13 @@ def query(params: Params, known: Mapping[str, Field]) -> Query:
 
 def listed(key: str, page: Page[Any], wanted: Query, write: Callable[[Any], Any]) -> Answer:
     """A page of a list under its one key, with `total` and `next` where a total was asked for."""
-    rows = [write(row) for row in page.rows]
-    end = wanted.offset + len(rows)
-    more = page.total is not None and end < page.total and rows
-    return Answer({key: rows}, page.total, end if more else None)
+    return Answer({key: [write(row) for row in page.rows]}, page.total, following(page, wanted))
+
+
+def following(page: Page[Any], wanted: Query) -> int | None:
+    """The offset of the page behind this one; None where there is none, or nobody counted."""
+    end = wanted.offset + len(page.rows)
+    return end if page.rows and page.total is not None and end < page.total else None
 
 
 def _start(params: Params) -> int:
