@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from string import Template
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 import httpx
 
@@ -189,7 +190,7 @@ async def make_images(core: Core, caller: Principal, product_id: int, count: int
         blob = await blob_rows.find_live(tx, caller.account_id, digest)
         assert blob is not None
         more = [
-            NewImage(product_id, "more", f"{number:03}.png", f"{first.id:03x}/{number:032}", core.now())
+            NewImage(product_id, "more", f"{number:03}.png", f"{first.id:03x}/{number:032}", str(uuid4()), core.now())
             for number in range(1, count)
         ]
         return [(await image_rows.add_image(tx, caller.account_id, new, blob.id)).id for new in more]

@@ -91,7 +91,7 @@ def test_one_request_can_be_read_in_under_nine_hundred_lines() -> None:
     path = [
         "docs/glossary.md",
         "src/packshot/protocols/bitrix/README.md",
-        "src/packshot/app.py",
+        "src/packshot/front.py",
         "src/packshot/protocols/bitrix/images.py",
         "src/packshot/services/images.py",
         "src/packshot/domain/images.py",

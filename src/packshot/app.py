@@ -1,26 +1,20 @@
 """Wiring: from a data folder and settings to a core, and from a core to one ASGI application."""
 
-import ipaddress
-import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-import msgspec
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.middleware.cors import CORSMiddleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from packshot import __version__
+from packshot import front
 from packshot.config import Settings
 from packshot.delivery import originals
-from packshot.domain.errors import PackshotError
 from packshot.emulator.faults import Faults
 from packshot.emulator.recorder import Recorder, recorded
 from packshot.observability import REQUEST_ID, Asgi, Metrics, RequestLog, observed
@@ -28,7 +22,7 @@ from packshot.protocols.bitrix.limits import limiter
 from packshot.protocols.bitrix.oauth import PREFIX, OAuth
 from packshot.protocols.bitrix.routes import Bitrix
 from packshot.protocols.body import InFlight
-from packshot.protocols.finerworks.routes import FinerWorks
+from packshot.protocols.finerworks.routes import OWN_PREFIX, FinerWorks
 from packshot.services import keyring
 from packshot.services.attempts import Attempts
 from packshot.services.core import Core
@@ -42,8 +36,6 @@ Scope = dict[str, Any]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 THREADS = 8
-_OWN_NAME = re.compile(rb"(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?$", re.IGNORECASE)
-_HOST = re.compile(r"[A-Za-z0-9.\-_]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?")
 
 
 @asynccontextmanager
@@ -82,6 +74,7 @@ async def open_core(
             downloads=settings.downloads,
             upkeep=settings.upkeep,
             events=settings.events,
+            libraries=settings.finerworks,
             outbound=outbound,
         )
     finally:
@@ -98,7 +91,43 @@ def build(
     It has both kinds of addresses, health, metrics, and a log line for each request. *recorder* keeps the calls.
     """
     in_flight = InFlight(settings.requests.in_flight_bytes)
-    metrics = Metrics(
+    bitrix = Bitrix(
+        core=core,
+        settings=settings.bitrix,
+        zone=ZoneInfo(settings.server.timezone),
+        base_url=partial(front.base_url, settings.server.public_url),
+        send_original=partial(originals.send_attachment, core),
+        limits=settings.requests,
+        in_flight=in_flight,
+        limiter=limiter(settings.limits),
+    )
+    finerworks = FinerWorks(
+        core=core,
+        settings=settings.finerworks,
+        zone=bitrix.zone,
+        base_url=bitrix.base_url,
+        limits=settings.requests,
+        in_flight=in_flight,
+        request_id=REQUEST_ID.get,
+    )
+    log = RequestLog(settings.log, _metrics(core, in_flight))
+    oauth = OAuth(core, settings.bitrix, bitrix.base_url, settings.requests, in_flight, Attempts(core.clock))
+    v3 = _outside(finerworks, core, settings)
+    doors: dict[str, Asgi] = {
+        "/rest/": _outside(bitrix, core, settings),
+        PREFIX: oauth,
+        "/v3/": v3,
+        "/V3/": v3,
+        OWN_PREFIX: v3,
+    }
+    routes = front.routes(core, doors, log, settings, ready)
+    asgi = observed(front.guarded(routes, settings.server.public_url), log)
+    asgi = _behind(settings.server.trusted_proxies, asgi)
+    return recorded(asgi, recorder) if recorder else asgi, log
+
+
+def _metrics(core: Core, in_flight: InFlight) -> Metrics:
+    return Metrics(
         {
             "packshot_body_bytes_in_flight": (
                 "Bytes of request bodies held at this moment.",
@@ -119,33 +148,6 @@ def build(
             ),
         }
     )
-    bitrix = Bitrix(
-        core=core,
-        settings=settings.bitrix,
-        zone=ZoneInfo(settings.server.timezone),
-        base_url=partial(_base_url, settings.server.public_url),
-        send_original=partial(originals.send_attachment, core),
-        limits=settings.requests,
-        in_flight=in_flight,
-        limiter=limiter(settings.limits),
-    )
-    finerworks = FinerWorks(
-        core=core,
-        settings=settings.finerworks,
-        zone=bitrix.zone,
-        base_url=bitrix.base_url,
-        limits=settings.requests,
-        in_flight=in_flight,
-        request_id=REQUEST_ID.get,
-    )
-    log = RequestLog(settings.log, metrics)
-    oauth = OAuth(core, settings.bitrix, bitrix.base_url, settings.requests, in_flight, Attempts(core.clock))
-    v3 = _outside(finerworks, core, settings)
-    doors: dict[str, Asgi] = {"/rest/": _outside(bitrix, core, settings), PREFIX: oauth, "/v3/": v3, "/V3/": v3}
-    routes = _routes(core, doors, log, settings, ready)
-    asgi = observed(_guarded(routes, settings.server.public_url), log)
-    asgi = _behind(settings.server.trusted_proxies, asgi)
-    return recorded(asgi, recorder) if recorder else asgi, log
 
 
 def _behind(proxies: tuple[str, ...], asgi: Asgi) -> Asgi:
@@ -164,104 +166,3 @@ def _outside(door: Bitrix | FinerWorks, core: Core, settings: Settings) -> Asgi:
         return asgi
     shown = ["Retry-After", "X-Request-ID", "Content-Disposition"]
     return CORSMiddleware(cast("Any", asgi), origins, ["GET", "POST", "PUT", "DELETE"], ["*"], expose_headers=shown)
-
-
-def _routes(
-    core: Core, doors: Mapping[str, Asgi], log: RequestLog, settings: Settings, ready: Callable[[], bool]
-) -> Asgi:
-    """The whole route table: doors by the first part of the path, single pages by path."""
-
-    async def show_metrics(scope: Scope, send: Send) -> None:
-        if _may_read_metrics(settings.server.metrics, scope):
-            await _text(send, log.page(), CONTENT_TYPE_LATEST)
-        else:
-            await _nothing(scope, send)
-
-    pages = {
-        "/": lambda _, send: _answer(send, 200, {"service": "packshot", "version": __version__, "rest": "/rest/"}),
-        "/healthz": lambda _, send: _answer(send, 200, {"status": "ok"}),
-        "/readyz": lambda _, send: _readiness(core, send, ready=ready()),
-        "/metrics": show_metrics,
-    }
-
-    async def route(scope: Scope, receive: Any, send: Send) -> None:
-        path = scope["path"]
-        if path.startswith("//"):
-            path = scope["path"] = "/" + path.lstrip("/")
-        if door := doors.get(path[: path.find("/", 1) + 1]):
-            await door(scope, receive, send)
-        elif path.startswith(originals.PUBLIC_PREFIX):
-            await originals.public(core, scope, send)
-        else:
-            await pages.get(path, _nothing)(scope, send)
-
-    return route
-
-
-async def _nothing(_: Scope, send: Send) -> None:
-    await originals.refuse(send, 404, "NOT_FOUND", "Nothing is served at this address")
-
-
-def _guarded(app: Asgi, public_url: str) -> Asgi:
-    """*app* for the one host of the public address, where one is set; for any host otherwise."""
-    if not public_url:
-        return app
-    wanted = urlsplit(public_url).netloc.lower().encode()
-
-    async def guard(scope: Scope, receive: Any, send: Send) -> None:
-        host = _header(scope, b"host").lower()
-        if host == wanted or scope["path"] in {"/healthz", "/readyz", "/metrics"}:
-            await app(scope, receive, send)
-        else:
-            await originals.refuse(send, 421, "UNKNOWN_HOST", f"This server answers for {public_url} only")
-
-    return guard
-
-
-def _base_url(public_url: str, scope: Scope, headers: dict[bytes, bytes]) -> str:
-    """The address that absolute links start with: the configured one, or the one this request was sent to."""
-    return public_url or _sent_to(scope["scheme"], headers.get(b"host", b""), scope["server"])
-
-
-@lru_cache(maxsize=256)
-def _sent_to(scheme: str, host: bytes, server: tuple[str, int]) -> str:
-    # A Host that is none would end up in the links of an answer.
-    shown = host.decode("latin-1")
-    return f"{scheme}://{shown if _HOST.fullmatch(shown) else f'{server[0]}:{server[1]}'}"
-
-
-def _may_read_metrics(who: str, scope: Scope) -> bool:
-    if who != "local":
-        return who == "on"
-    # Behind a proxy on this machine everybody comes from here: who asks by another name is not local.
-    by_proxy = _header(scope, b"x-forwarded-for") or not _OWN_NAME.match(_header(scope, b"host"))
-    client = scope["client"]
-    return not by_proxy and client is not None and ipaddress.ip_address(client[0]).is_loopback
-
-
-async def _readiness(core: Core, send: Send, *, ready: bool) -> None:
-    try:
-        await core.db.one("SELECT 1")
-    except PackshotError:
-        await _answer(send, 503, {"status": "the database does not answer"})
-        return
-    await _answer(send, 200 if ready else 503, {"status": "ready" if ready else "stopping"})
-
-
-def _header(scope: Scope, name: bytes) -> bytes:
-    return next((value for key, value in scope["headers"] if key == name), b"")
-
-
-async def _answer(send: Send, status: int, content: dict[str, str]) -> None:
-    await _text(send, msgspec.json.encode(content), "application/json; charset=utf-8", status)
-
-
-async def _text(send: Send, content: bytes, content_type: str, status: int = 200) -> None:
-    headers = [
-        (b"content-type", content_type.encode()),
-        (b"content-length", b"%d" % len(content)),
-        (b"cache-control", b"no-store"),
-        (b"x-content-type-options", b"nosniff"),
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": content})

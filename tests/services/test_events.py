@@ -53,7 +53,7 @@ async def test_products_and_images_note_what_became_of_them(core: Core, admin: P
     await products.remove(core, admin, product_id, SIMPLE)
 
     product = {"ID": product_id, "TYPE": 1}
-    picture = {"ID": image.id, "PRODUCT_ID": product_id, "ROLE": "more"}
+    picture = {"ID": image.id, "GUID": image.guid, "PRODUCT_ID": product_id, "ROLE": "more"}
     assert await noted(core) == [
         ("CATALOG.PRODUCT.ON.ADD", product),
         ("PACKSHOT.IMAGE.ON.ADD", picture),

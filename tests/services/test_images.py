@@ -30,7 +30,8 @@ async def test_an_image_comes_back_as_it_was_added(core: Core, admin: Principal,
 
     added = await make_image(core, admin, shirt, SHIRT, "preview", " front\u200b.png ")
 
-    assert added == ProductImage(added.id, shirt, "preview", "front.png", added.address, 1_900_000_000_000_000)
+    moment = 1_900_000_000_000_000
+    assert added == ProductImage(added.id, shirt, "preview", "front.png", added.address, moment, added.guid)
     assert await images.get(core, admin, shirt, added.id) == added
     assert (await images.list_of_product(core, admin, shirt, Query())).rows == [added]
     assert await bytes_of(core, admin.account_id, added.id) == SHIRT

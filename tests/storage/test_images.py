@@ -1,5 +1,7 @@
 """Rows of images and blobs: what the schema itself forbids, and what one account sees of another."""
 
+from uuid import uuid4
+
 import pytest
 
 import pictures
@@ -22,7 +24,7 @@ async def image(core: Core, admin: Principal) -> ProductImage:
 
 
 async def insert(core: Core, account_id: int, product_id: int, role: ImageRole, blob_id: int = 1) -> ProductImage:
-    new = NewImage(product_id, role, "a.png", f"{role} {await images.next_id(core.db)}", 5)
+    new = NewImage(product_id, role, "a.png", f"{role} {await images.next_id(core.db)}", str(uuid4()), 5)
     return await core.db.write(lambda tx: images.add_image(tx, account_id, new, blob_id))
 
 

@@ -9,6 +9,7 @@ import structlog
 from packshot.delivery.disposition import content_disposition
 from packshot.delivery.ranges import Unsatisfiable, is_refused, is_unchanged, wanted_range
 from packshot.domain.errors import NotFound, PackshotError, Unavailable
+from packshot.domain.images import PUBLIC_PREFIX
 from packshot.domain.originals import Original
 from packshot.services import downloads
 from packshot.services.core import Core
@@ -38,7 +39,6 @@ _PRIVATE: Headers = [
     (b"cache-control", b"private, no-store"),
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
-PUBLIC_PREFIX = "/upload/iblock/"
 
 
 async def send_attachment(core: Core, scope: Scope, send: Send, original: Original) -> None:

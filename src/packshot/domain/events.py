@@ -14,6 +14,7 @@ EVENTS: dict[str, str] = {
     "CATALOG.PRODUCT.ON.UPDATE": "catalog",
     "CATALOG.PRODUCT.ON.DELETE": "catalog",
     "PACKSHOT.IMAGE.ON.ADD": "catalog",
+    "PACKSHOT.IMAGE.ON.UPDATE": "catalog",
     "PACKSHOT.IMAGE.ON.DELETE": "catalog",
 }
 """Every event there is, with the scope that a credential needs to listen to it."""

@@ -1,7 +1,9 @@
 """A product image: a picture in one of three places of a product."""
 
 import unicodedata
+from functools import lru_cache
 from typing import Literal
+from urllib.parse import quote
 
 import msgspec
 
@@ -13,6 +15,11 @@ ImageRole = Literal["detail", "preview", "more"]
 SINGLE_ROLES: frozenset[ImageRole] = frozenset({"detail", "preview"})
 
 MAX_NAME_CHARACTERS = 255
+
+PUBLIC_PREFIX = "/upload/iblock/"
+"""What public addresses begin with, as Bitrix24's do."""
+
+_quoted = lru_cache(maxsize=1024)(quote)
 
 _FORBIDDEN_IN_NAMES = frozenset('/\\:*?"<>|')
 # Invisible characters that reorder or hide parts of a name: cleaned away, since people paste them unknowingly.
@@ -30,6 +37,7 @@ class ProductImage(msgspec.Struct, frozen=True):
     name: str
     address: str
     created_at: int
+    guid: str
 
 
 class NewImage(msgspec.Struct, frozen=True):
@@ -42,8 +50,14 @@ class NewImage(msgspec.Struct, frozen=True):
     role: ImageRole
     name: str
     address: str
+    guid: str
     created_at: int
     property_id: int | None = None
+
+
+def public_path(address: str, name: str) -> str:
+    """The root-relative address at which everybody who knows it gets the original of a hosted image."""
+    return f"{PUBLIC_PREFIX}{address}/{_quoted(name)}"
 
 
 def file_name(text: str) -> str:

@@ -49,6 +49,18 @@ class EventSettings(msgspec.Struct, frozen=True):
     max_waiting: int = 10_000
 
 
+class LibrarySettings(msgspec.Struct, frozen=True):
+    """What libraries hold.
+
+    `shared_library`: images of products stand in the inventory library, too. `ingest`: the files of images that are
+    added by address are fetched and hosted here. `temporary_s`: how many seconds images stay in a temporary library.
+    """
+
+    shared_library: bool = True
+    ingest: bool = False
+    temporary_s: int = 14 * DAY_S
+
+
 @dataclass(frozen=True, slots=True)
 class Core:
     """What services work with. `clock` gives Unix seconds; `signing_keys` are by id, the highest one signs.
@@ -68,6 +80,7 @@ class Core:
     downloads: DownloadSettings
     upkeep: UpkeepSettings
     events: EventSettings
+    libraries: LibrarySettings
     outbound: Outbound
     event_counts: Counter[str] = field(default_factory=Counter)
     principals: dict[tuple[int, str], tuple[float, Principal]] = field(default_factory=dict)

@@ -10,13 +10,14 @@ from packshot.domain.access import Principal
 from packshot.domain.accounts import Application
 from packshot.domain.events import INSTALL, Data, Listener
 from packshot.domain.images import ProductImage
+from packshot.domain.libraries import LibraryImage
 from packshot.domain.products import Kind
 from packshot.services.core import EventSettings
 from packshot.storage import accounts, handlers, offline, outbox, products
 from packshot.storage.database import Tx
 
 ProductEvent = Literal["CATALOG.PRODUCT.ON.ADD", "CATALOG.PRODUCT.ON.UPDATE", "CATALOG.PRODUCT.ON.DELETE"]
-ImageEvent = Literal["PACKSHOT.IMAGE.ON.ADD", "PACKSHOT.IMAGE.ON.DELETE"]
+ImageEvent = Literal["PACKSHOT.IMAGE.ON.ADD", "PACKSHOT.IMAGE.ON.UPDATE", "PACKSHOT.IMAGE.ON.DELETE"]
 
 _CONNECTOR: ContextVar[str] = ContextVar("connector", default="")
 _IMAGES_COUNT: ContextVar[bool] = ContextVar("images_count", default=True)
@@ -40,11 +41,16 @@ async def note_product(tx: Tx, caller: Principal, event: ProductEvent, product_i
         await note(tx, caller, listener, product_id, {"FIELDS": {"ID": product_id, "TYPE": int(kind)}}, now)
 
 
-async def note_image(tx: Tx, caller: Principal, event: ImageEvent, image: ProductImage, now: int) -> None:
-    """Note that an image was added to or deleted from a product, for everybody who listens."""
-    fields: Data = {"ID": image.id, "PRODUCT_ID": image.product_id, "ROLE": image.role}
+async def note_image(
+    tx: Tx, caller: Principal, event: ImageEvent, image: ProductImage | LibraryImage, now: int
+) -> None:
+    """Note that an image was added, changed or deleted, for everybody who listens.
+
+    Events of a product's images come in the order of that product, those of a library in that of the image.
+    """
+    fields: Data = {"ID": image.id, "GUID": image.guid, "PRODUCT_ID": image.product_id, "ROLE": image.role}
     for listener in await handlers.of_listeners(tx, caller.account_id, event):
-        await note(tx, caller, listener, image.product_id, {"FIELDS": fields}, now)
+        await note(tx, caller, listener, image.product_id or -image.id, {"FIELDS": fields}, now)
 
 
 async def note_new_look(tx: Tx, caller: Principal, product_id: int, now: int) -> None:

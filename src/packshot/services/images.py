@@ -1,6 +1,7 @@
 """Product images: add, get, list and remove."""
 
 import hashlib
+import uuid
 
 from packshot.domain.access import Principal, require_right
 from packshot.domain.errors import InvalidRequest, NotFound
@@ -33,7 +34,7 @@ async def add_to_product(
     name = file_name(upload.name)
     await _require_place(core, caller, product_id, role)
     examined = await originals.examine(core, upload)
-    new = NewImage(product_id, role, name, new_address(), core.now())
+    new = NewImage(product_id, role, name, new_address(), new_guid(), core.now())
 
     async def work(tx: Tx, blob_ids: list[int]) -> ProductImage:
         if await products.find_catalog_of(tx, caller.account_id, product_id) is None:
@@ -49,6 +50,11 @@ def new_address() -> str:
     """The public address of a new image, which nobody can guess."""
     address = random_text(32)
     return f"{hashlib.sha256(address.encode()).hexdigest()[:3]}/{address}"
+
+
+def new_guid() -> str:
+    """The guid of a new image whose maker did not choose one."""
+    return str(uuid.uuid4())
 
 
 async def put(tx: Tx, caller: Principal, new: NewImage, blob_id: int) -> ProductImage:

@@ -200,5 +200,5 @@ def _checked(property_id: int, text: str) -> str:
 
 async def _put(tx: Tx, hand: Hand, role: ImageRole, upload: Upload, property_id: int | None = None) -> ProductImage:
     name = file_name(upload.name)
-    new = NewImage(hand.product_id, role, name, images.new_address(), hand.now, property_id)
+    new = NewImage(hand.product_id, role, name, images.new_address(), images.new_guid(), hand.now, property_id)
     return await images.put(tx, hand.caller, new, hand.blobs[upload])

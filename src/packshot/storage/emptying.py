@@ -2,8 +2,11 @@
 
 from packshot.storage.database import Tx
 
-HELD = ("property_value", "product_section", "image", "product", "section", "property", "catalog")
-"""The tables that catalogs and all in them live in, those that point at others first."""
+HELD = (
+    "property_value", "product_section", "inventory_link", "inventory_product", "selection", "image", "product",
+    "section", "property", "catalog",
+)  # fmt: skip
+"""The tables that catalogs, libraries and all in them live in, those that point at others first."""
 
 WAITING = ("outbox", "offline_event", "fault_rule")
 """What waits to be told of them, and what goes wrong on purpose; their ids go on, since receivers know them."""

@@ -11,7 +11,7 @@ from packshot.domain.paging import Page, Query
 from packshot.storage.database import Reads, Row, Tx
 from packshot.storage.query import Column, Listing, page
 
-_COLUMNS = "id, product_id, role, name, address, created_at"
+_COLUMNS = "id, product_id, role, name, address, created_at, guid"
 _FIND = f"SELECT {_COLUMNS} FROM image WHERE id = ?1 AND product_id = ?2 AND account_id = ?3 AND property_id IS NULL"
 
 _IMAGES = Listing(
@@ -65,20 +65,30 @@ async def of_blob(reads: Reads, blob_id: int, limit: int) -> list[str]:
     return [_shown(*row) for row in rows]
 
 
-def _shown(image_id: int, name: str, product_id: int, property_id: int | None) -> str:
+def _shown(image_id: int, name: str, product_id: int | None, property_id: int | None) -> str:
+    if product_id is None:
+        return f"image {image_id}, {name}, of the library"
     what = f"image {image_id}" if property_id is None else f"file {image_id} in property {property_id}"
     return f"{what}, {name}, of product {product_id}"
 
 
 async def add_image(tx: Tx, account_id: int, image: NewImage, blob_id: int) -> ProductImage:
-    """Insert an image that points at a blob."""
+    """Insert an image of a product that points at a blob; it stands in the inventory, unless it is a value."""
     image_id = await tx.insert(
-        "INSERT INTO image (account_id, product_id, role, name, name_folded, address, blob_id, created_at, property_id)"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) RETURNING id",
-        account_id, image.product_id, image.role, image.name, image.name.casefold(), image.address, blob_id,
-        image.created_at, image.property_id,
+        "INSERT INTO image (account_id, guid, library, product_id, role, property_id, name, name_folded, title,"
+        " searched, address, created_at, blob_id, size_bytes, width_px, height_px)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?7, ?9, ?10, ?11, ?12, (SELECT size_bytes FROM blob WHERE id = ?12),"
+        " (SELECT width_px FROM blob WHERE id = ?12), (SELECT height_px FROM blob WHERE id = ?12)) RETURNING id",
+        account_id, image.guid, None if image.property_id else "inventory", image.product_id, image.role,
+        image.property_id, image.name, image.name.casefold(), searched(image.name, "", image.name), image.address,
+        image.created_at, blob_id,
     )  # fmt: skip
-    return ProductImage(image_id, image.product_id, image.role, image.name, image.address, image.created_at)
+    return ProductImage(image_id, image.product_id, image.role, image.name, image.address, image.created_at, image.guid)
+
+
+def searched(title: str, description: str, name: str) -> str:
+    """The text that a search in a library looks through, case-folded."""
+    return f"{title}\n{description}\n{name}".casefold()
 
 
 async def remove_image(tx: Tx, account_id: int, product_id: int, image_id: int) -> ProductImage | None:

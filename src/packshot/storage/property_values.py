@@ -12,7 +12,7 @@ async def of_products(reads: Reads, account_id: int, product_ids: Collection[int
     marks = ", ".join(f"?{number}" for number in range(2, len(product_ids) + 2))
     rows = await reads.all(
         "SELECT v.id, v.product_id, v.property_id, v.multiple, v.text,"
-        " i.id, i.product_id, i.role, i.name, i.address, i.created_at"
+        " i.id, i.product_id, i.role, i.name, i.address, i.created_at, i.guid"
         " FROM property_value v LEFT JOIN image i ON i.id = v.image_id"
         f" WHERE v.product_id IN ({marks}) AND v.account_id = ?1 ORDER BY v.product_id, v.id",
         account_id, *product_ids,

@@ -16,7 +16,7 @@ from packshot.config import CorsSettings, Settings
 from packshot.domain import errors
 from packshot.emulator.faults import FaultSettings
 from packshot.protocols.body import BodyLimits, InFlight
-from packshot.protocols.finerworks.call import Call, Method
+from packshot.protocols.finerworks.call import Answer, Call, Method
 from packshot.protocols.finerworks.errors import FinerWorksSettings
 from packshot.protocols.finerworks.methods import METHODS
 from packshot.protocols.finerworks.routes import FinerWorks
@@ -26,11 +26,11 @@ PAGE = "https://page.example"
 STATUS = {"success": True, "status_code": 200, "message": "", "debug": None}
 
 
-async def echo(call: Call) -> dict[str, Any]:
-    return {"params": call.params, "query": call.query}
+async def echo(call: Call) -> Answer:
+    return Answer({"params": call.params, "query": call.query})
 
 
-async def fall(call: Call) -> dict[str, Any]:
+async def fall(call: Call) -> Answer:
     raise RuntimeError("a secret of ours") if "bug" in call.params else errors.LimitReached("uploads at once", 3)
 
 
@@ -313,7 +313,7 @@ async def test_every_error_of_the_domain_has_words_here(probe: httpx.AsyncClient
         "ImageTooLarge": (1, 2, "bytes"), "LimitReached": ("calls", 3), "Unavailable": ("database",),
     }  # fmt: skip
 
-    async def refuse(_: Call) -> dict[str, Any]:
+    async def refuse(_: Call) -> Answer:
         raise kind(*given_to[kind.__name__])
 
     door: Any = probe._transport.app  # type: ignore[attr-defined] # noqa: SLF001 - the same door with another method

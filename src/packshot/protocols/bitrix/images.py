@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 from datetime import tzinfo
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
-from urllib.parse import quote
 
 from packshot.domain.errors import InvalidRequest
-from packshot.domain.images import ImageRole, ProductImage
+from packshot.domain.images import ImageRole, ProductImage, public_path
 from packshot.domain.paging import Value
 from packshot.protocols.bitrix import uploads, wire
 from packshot.protocols.bitrix.call import Answer, Call
@@ -72,12 +71,9 @@ DESCRIPTION: dict[str, Any] = {
 }
 
 
-_quoted = lru_cache(maxsize=1024)(quote)
-
-
 def detail_url(image: ProductImage) -> str:
     """The image's public, root-relative address. Source: page "Data types", catalog_product_image."""
-    return f"/upload/iblock/{image.address}/{_quoted(image.name)}"
+    return public_path(image.address, image.name)
 
 
 _NAMES = {wire.field_key(name): name for name in DESCRIPTION}

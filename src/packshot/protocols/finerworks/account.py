@@ -6,7 +6,7 @@ import structlog
 
 from packshot.domain.access import Principal
 from packshot.domain.accounts import Account, User
-from packshot.protocols.finerworks.call import Call
+from packshot.protocols.finerworks.call import Answer, Call
 from packshot.services import keys
 
 DETAILS_CHARACTERS = 16 * 1024
@@ -20,23 +20,23 @@ _ADDRESS = (
 _log = structlog.get_logger("packshot.finerworks")
 
 
-async def get_user(call: Call) -> dict[str, Any]:
+async def get_user(call: Call) -> Answer:
     """test_my_credentials and get_user: the account, with the person who administers it.
 
     Of what FinerWorks keeps about billing and orders there is nothing here. Source: page GET-v3-test_my_credentials.
     """
     account, person = await keys.profile(call.core, call.caller)
-    return {"user_account": _user_account(call.caller, account, person)}
+    return Answer({"user_account": _user_account(call.caller, account, person)})
 
 
-async def get_company_info(call: Call) -> dict[str, Any]:
+async def get_company_info(call: Call) -> Answer:
     """get_company_info: the account's name and address. No page shows the answer: this form is ours."""
     account, person = await keys.profile(call.core, call.caller)
     info = {"name": account.name, "address": _address(account, person), "app_details": _app(call.caller)}
-    return {"company_info": info}
+    return Answer({"company_info": info})
 
 
-async def add_event(call: Call) -> dict[str, Any]:
+async def add_event(call: Call) -> Answer:
     """add_event: writes into our log what a client tells, whatever it is; `details` up to 16 KiB of it.
 
     No page has this method. FinerWorks' own backend calls it after everything it does and ends when it is refused.
@@ -51,7 +51,7 @@ async def add_event(call: Call) -> dict[str, Any]:
         name=str(params.get("name"))[:_SHOWN_CHARACTERS],
         details=str(params.get("details"))[:DETAILS_CHARACTERS],
     )
-    return {"event_log": {"id": event_id}}
+    return Answer({"event_log": {"id": event_id}})
 
 
 def _user_account(caller: Principal, account: Account, person: User | None) -> dict[str, Any]:

@@ -22,15 +22,24 @@ class Call(msgspec.Struct, frozen=True):
     params: dict[str, Any]
     query: dict[str, Any]
     zone: tzinfo
+    base_url: str
     settings: FinerWorksSettings
 
 
-class Method(msgspec.Struct, frozen=True):
-    """A method: the last part of its address, the HTTP methods it is called with, and the function behind it.
+class Answer(msgspec.Struct, frozen=True):
+    """What a method answers but for its `status`, and what that says: `message`, and the `code` of a failure in it.
 
-    The function gives back the answer but for its `status`.
+    The HTTP status is 200 whatever the code.
     """
+
+    fields: dict[str, Any]
+    message: str = ""
+    code: int = 200
+
+
+class Method(msgspec.Struct, frozen=True):
+    """A method: the last part of its address, the HTTP methods it is called with, and the function behind it."""
 
     name: str
     verbs: tuple[str, ...]
-    run: Callable[[Call], Awaitable[dict[str, Any]]]
+    run: Callable[[Call], Awaitable[Answer]]

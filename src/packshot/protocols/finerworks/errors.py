@@ -22,10 +22,11 @@ from packshot.domain.errors import (
     Unavailable,
     UnsupportedEncoding,
 )
+from packshot.services.core import LibrarySettings
 
 
-class FinerWorksSettings(msgspec.Struct, frozen=True):
-    """How answers look where FinerWorks' hosts differ.
+class FinerWorksSettings(LibrarySettings, frozen=True):
+    """How answers look where FinerWorks' hosts differ, and what libraries do.
 
     `v2_status`: every `status` has `reference_id` and `domain` too, as on the newer host. `query_keys`: whether the
     two keys are also taken from the query, where proxies may write them down.

@@ -13,3 +13,6 @@ METHODS: dict[str, Method] = {
     )
 }
 """By name, which is lower case here and any case in an address."""
+
+OWN: dict[str, Method] = {}
+"""What FinerWorks does not have: the same below `/packshot/v3/`, so that no real server is ever asked for it."""

@@ -1,4 +1,4 @@
-"""The door: everything under `/v3/`, as one plain ASGI application.
+"""The door: everything under `/v3/`, and our own below `/packshot/v3/`, as one plain ASGI application.
 
 A call is found, authenticated, read, run and answered here, in JSON whatever happens.
 """
@@ -15,7 +15,7 @@ import structlog
 from packshot.domain.errors import Unauthenticated, Unavailable
 from packshot.protocols.body import BodyLimits, InFlight, reading
 from packshot.protocols.finerworks import auth, wire
-from packshot.protocols.finerworks.call import Call, Method
+from packshot.protocols.finerworks.call import Answer, Call, Method
 from packshot.protocols.finerworks.errors import (
     INTERNAL,
     FinerWorksSettings,
@@ -27,13 +27,16 @@ from packshot.protocols.finerworks.errors import (
     to_wire,
     trouble,
 )
-from packshot.protocols.finerworks.methods import METHODS
+from packshot.protocols.finerworks.methods import METHODS, OWN
 from packshot.services.core import Core
 
 Scope = dict[str, Any]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Headers = dict[bytes, bytes]
 Content = bytes | bytearray
+
+OWN_PREFIX = "/packshot/"
+"""What the path of everything begins with that FinerWorks does not have."""
 
 INLINE_BYTES = 64 * 1024
 """Larger bodies are decoded on a thread, so that they do not hold up everybody else."""
@@ -74,14 +77,14 @@ class FinerWorks:
             extra = self._missed(scope) if isinstance(error, Unauthenticated) else []
             await self._send_error(scope, send, _failure(error), extra)
             return
-        status = wire.status(self.settings, 200, "", self.request_id())
-        await _send(send, 200, {"status": status, **answer})
+        status = wire.status(self.settings, answer.code, answer.message, self.request_id())
+        await _send(send, 200, {"status": status, **answer.fields})
 
     async def fail(self, scope: Scope, send: Send, status: int) -> None:
         """Answer as if there were trouble of that status (429, or 500 and above)."""
         await self._send_error(scope, send, trouble(status))
 
-    async def _run(self, scope: Scope, receive: Any) -> dict[str, Any]:
+    async def _run(self, scope: Scope, receive: Any) -> Answer:
         headers = dict(scope["headers"])
         method = self._method(scope, headers)
         query = wire.query_fields(scope["query_string"])
@@ -93,11 +96,14 @@ class FinerWorks:
             params = await self._fields(scope["method"], headers, content)
             del content
             caller = await auth.for_account(self.core, caller, params, query)
-            return await method.run(Call(self.core, caller, params, query, self.zone, self.settings))
+            base_url = self.base_url(scope, headers)
+            return await method.run(Call(self.core, caller, params, query, self.zone, base_url, self.settings))
 
     def _method(self, scope: Scope, headers: Headers) -> Method:
         """The method that the path names, in any case and with any slashes. Raises: UnknownAddress, WrongVerb."""
         match [part for part in scope["path"].split("/") if part]:
+            case ["packshot", _, name] if method := OWN.get(name.lower()):
+                scope["packshot.route"] = method.name
             case [_, name] if method := self.methods.get(name.lower()):
                 scope["packshot.route"] = method.name
             case _:

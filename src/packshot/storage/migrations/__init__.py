@@ -59,6 +59,8 @@ def migrate(connection: sqlite3.Connection) -> int:
     known = steps()
     if version(connection) == known[-1][0]:
         return 0
+    # A table that is made anew is dropped in between, and must not take along what points at it.
+    connection.execute("PRAGMA foreign_keys = OFF")
     connection.execute("BEGIN IMMEDIATE")  # two processes may start at once; the second one finds the work done
     try:
         connection.execute(_LEDGER)
@@ -67,12 +69,20 @@ def migrate(connection: sqlite3.Connection) -> int:
             for statement in _statements(sql):
                 connection.execute(statement)
             connection.execute("INSERT INTO migration VALUES (?1, ?2, ?3)", (number, name, time.time_ns() // 1000))
+        _check_references(connection)
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:  # some failures have rolled back already
             connection.execute("ROLLBACK")
         raise
+    finally:
+        connection.execute("PRAGMA foreign_keys = ON")
     return len(pending)
+
+
+def _check_references(connection: sqlite3.Connection) -> None:
+    if connection.execute("PRAGMA foreign_key_check").fetchall():
+        raise sqlite3.IntegrityError("a step left rows that point nowhere")
 
 
 def version(connection: sqlite3.Connection) -> int:

@@ -1,0 +1,87 @@
+"""Libraries: an account's images as FinerWorks sees them, with or without a product."""
+
+from typing import Literal
+
+import msgspec
+
+from packshot.domain.images import ImageRole
+from packshot.domain.originals import MediaType
+
+Library = Literal["inventory", "temporary"]
+"""`inventory` is the account's for good; `temporary` holds the uploads of one browser session for some days."""
+
+NO_GUID = "00000000-0000-0000-0000-000000000000"
+"""What FinerWorks writes where there is none."""
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where images lie: in the inventory, or in the temporary library of the session `session_id`."""
+
+    library: Library = "inventory"
+    session_id: str | None = None
+
+
+class Files(msgspec.Struct, frozen=True):
+    """The files of an image that lies with somebody else: their names, and the addresses they are fetched from.
+
+    Names and addresses but `hires_uri` may be None or empty.
+    """
+
+    hires_uri: str
+    thumbnail_name: str | None = None
+    preview_name: str | None = None
+    hires_name: str | None = None
+    thumbnail_uri: str | None = None
+    preview_uri: str | None = None
+
+
+class NewLibraryImage(msgspec.Struct, frozen=True, kw_only=True):
+    """An image on its way into a library.
+
+    One with `files` lies with somebody else, and `size_bytes` and pixels are what its owner says of it. One with an
+    `address` is hosted here, points at a blob, and takes them from there. `expires_at` is None in the inventory.
+    `product_id` and `role` make it a product image at once.
+    """
+
+    guid: str
+    place: Place
+    name: str
+    title: str
+    description: str | None
+    created_at: int
+    expires_at: int | None = None
+    site_id: int | None = None
+    files: Files | None = None
+    size_bytes: int = 0
+    width_px: int = 0
+    height_px: int = 0
+    address: str | None = None
+    product_id: int | None = None
+    role: ImageRole | None = None
+
+
+class LibraryImage(msgspec.Struct, frozen=True, kw_only=True):
+    """An image in a library, hosted here (`address`, `media_type`) or with somebody else (`files`).
+
+    Moments are Unix microseconds.
+    """
+
+    id: int
+    guid: str
+    place: Place
+    product_id: int | None
+    role: ImageRole | None
+    name: str
+    title: str
+    description: str | None
+    size_bytes: int
+    width_px: int
+    height_px: int
+    address: str | None
+    media_type: MediaType | None
+    files: Files | None
+    site_id: int | None
+    active: bool
+    created_at: int
+    updated_at: int | None
+    expires_at: int | None

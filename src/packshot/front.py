@@ -1,0 +1,126 @@
+"""The way in: by path to a door or a page of ours, for the host that we answer for."""
+
+import ipaddress
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from packshot import __version__
+from packshot.config import Settings
+from packshot.delivery import originals
+from packshot.domain.errors import PackshotError
+from packshot.domain.images import PUBLIC_PREFIX
+from packshot.observability import Asgi, RequestLog
+from packshot.services.core import Core
+
+Scope = dict[str, Any]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+_OWN_NAME = re.compile(rb"(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?$", re.IGNORECASE)
+_HOST = re.compile(r"[A-Za-z0-9.\-_]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?")
+
+
+def routes(
+    core: Core, doors: Mapping[str, Asgi], log: RequestLog, settings: Settings, ready: Callable[[], bool]
+) -> Asgi:
+    """The whole route table: doors by the first part of the path, single pages by path."""
+
+    async def show_metrics(scope: Scope, send: Send) -> None:
+        if _may_read_metrics(settings.server.metrics, scope):
+            await _text(send, log.page(), CONTENT_TYPE_LATEST)
+        else:
+            await _nothing(scope, send)
+
+    pages = {
+        "/": lambda _, send: _answer(send, 200, {"service": "packshot", "version": __version__, "rest": "/rest/"}),
+        "/healthz": lambda _, send: _answer(send, 200, {"status": "ok"}),
+        "/readyz": lambda _, send: _readiness(core, send, ready=ready()),
+        "/metrics": show_metrics,
+    }
+
+    async def route(scope: Scope, receive: Any, send: Send) -> None:
+        path = scope["path"]
+        if path.startswith("//"):
+            path = scope["path"] = "/" + path.lstrip("/")
+        if door := doors.get(path[: path.find("/", 1) + 1]):
+            await door(scope, receive, send)
+        elif path.startswith(PUBLIC_PREFIX):
+            await originals.public(core, scope, send)
+        else:
+            await pages.get(path, _nothing)(scope, send)
+
+    return route
+
+
+async def _nothing(_: Scope, send: Send) -> None:
+    await originals.refuse(send, 404, "NOT_FOUND", "Nothing is served at this address")
+
+
+def guarded(app: Asgi, public_url: str) -> Asgi:
+    """*app* for the one host of the public address, where one is set; for any host otherwise."""
+    if not public_url:
+        return app
+    wanted = urlsplit(public_url).netloc.lower().encode()
+
+    async def guard(scope: Scope, receive: Any, send: Send) -> None:
+        host = _header(scope, b"host").lower()
+        if host == wanted or scope["path"] in {"/healthz", "/readyz", "/metrics"}:
+            await app(scope, receive, send)
+        else:
+            await originals.refuse(send, 421, "UNKNOWN_HOST", f"This server answers for {public_url} only")
+
+    return guard
+
+
+def base_url(public_url: str, scope: Scope, headers: dict[bytes, bytes]) -> str:
+    """The address that absolute links start with: the configured one, or the one this request was sent to."""
+    return public_url or _sent_to(scope["scheme"], headers.get(b"host", b""), scope["server"])
+
+
+@lru_cache(maxsize=256)
+def _sent_to(scheme: str, host: bytes, server: tuple[str, int]) -> str:
+    # A Host that is none would end up in the links of an answer.
+    shown = host.decode("latin-1")
+    return f"{scheme}://{shown if _HOST.fullmatch(shown) else f'{server[0]}:{server[1]}'}"
+
+
+def _may_read_metrics(who: str, scope: Scope) -> bool:
+    if who != "local":
+        return who == "on"
+    # Behind a proxy on this machine everybody comes from here: who asks by another name is not local.
+    by_proxy = _header(scope, b"x-forwarded-for") or not _OWN_NAME.match(_header(scope, b"host"))
+    client = scope["client"]
+    return not by_proxy and client is not None and ipaddress.ip_address(client[0]).is_loopback
+
+
+async def _readiness(core: Core, send: Send, *, ready: bool) -> None:
+    try:
+        await core.db.one("SELECT 1")
+    except PackshotError:
+        await _answer(send, 503, {"status": "the database does not answer"})
+        return
+    await _answer(send, 200 if ready else 503, {"status": "ready" if ready else "stopping"})
+
+
+def _header(scope: Scope, name: bytes) -> bytes:
+    return next((value for key, value in scope["headers"] if key == name), b"")
+
+
+async def _answer(send: Send, status: int, content: dict[str, str]) -> None:
+    await _text(send, msgspec.json.encode(content), "application/json; charset=utf-8", status)
+
+
+async def _text(send: Send, content: bytes, content_type: str, status: int = 200) -> None:
+    headers = [
+        (b"content-type", content_type.encode()),
+        (b"content-length", b"%d" % len(content)),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
