@@ -85,3 +85,28 @@ class LibraryImage(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int
     updated_at: int | None
     expires_at: int | None
+
+
+Sort = Literal["id", "title", "name", "size_bytes", "created_at"]
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Which images of a place, in which order, from which on. All conditions hold at once.
+
+    `search` is looked for in title, description and name, whatever the case. `guids` None means any.
+    `created_from` is inclusive, `created_before` is not. `shared`: images of products count, too. Images that
+    expire at `now` or before are not there.
+    """
+
+    place: Place
+    now: int
+    shared: bool
+    search: str = ""
+    guids: tuple[str, ...] | None = None
+    active: bool | None = None
+    created_from: int | None = None
+    created_before: int | None = None
+    sort: Sort = "id"
+    descending: bool = True
+    offset: int = 0
+    limit: int = 10
