@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from build import fail_loudly
 from packshot.storage.database import Database, Tx, Work, connect
+from packshot.storage.reader import Reader
 from packshot.storage.writer import Writer
 
 TABLE = "CREATE TABLE IF NOT EXISTS note (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE, body BLOB) STRICT"
@@ -31,6 +32,9 @@ class Hooked:
     def execute(self, sql: str, values: Any = ()) -> sqlite3.Cursor:
         self._before(sql, self._real)
         return self._real.execute(sql, values)
+
+    def set_progress_handler(self, handler: Callable[[], bool], steps: int) -> None:
+        self._real.set_progress_handler(handler, steps)
 
     def close(self) -> None:
         self._real.close()
@@ -75,8 +79,15 @@ async def open_notes(
     before: Callable[[str, sqlite3.Connection], None] = lambda _sql, _connection: None,
     failed: Callable[[BaseException], None] = fail_loudly,
     settings: str = "PRAGMA user_version",
+    before_read: Callable[[str, sqlite3.Connection], None] = lambda _sql, _connection: None,
 ) -> AsyncIterator[Database]:
-    """The database with *before* in front of each of the writer's statements, after one more PRAGMA for the writer."""
+    """The database with *before* in front of each of the writer's statements, after one more PRAGMA for the writer.
+
+    *before_read* comes in front of each statement of the reader.
+    """
+
+    def reading() -> sqlite3.Connection:
+        return cast("sqlite3.Connection", Hooked(connect(path, read_only=True), before_read))
 
     def opened() -> sqlite3.Connection:
         real = connect(path)
@@ -84,7 +95,7 @@ async def open_notes(
         return cast("sqlite3.Connection", Hooked(real, before))
 
     make_notes(path)
-    db = Database(connect(path, read_only=True), Writer(opened, Tx, failed), failed)
+    db = Database(Reader(reading), Writer(opened, Tx, failed), failed)
     try:
         yield db
     finally:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from hooked import PATIENCE_S, Faults, add, open_notes, queue, texts, together, until
-from packshot.domain.errors import Unavailable
+from hooked import PATIENCE_S, Faults, add, open_notes, queue, standing_still, texts, together, until
+from packshot.domain.errors import Conflict, Unavailable
 from packshot.storage import writer
 from packshot.storage.database import Tx, connect
 
@@ -23,7 +23,7 @@ class Groups:
 
     def __call__(self, sql: str, _: sqlite3.Connection) -> None:
         if sql.startswith("BEGIN"):
-            self.sizes.append(0)
+            self.sizes.append(1)  # the first work needs no savepoint
         elif sql.startswith("SAVEPOINT"):
             self.sizes[-1] += 1
 
@@ -37,6 +37,35 @@ async def test_a_group_has_64_works_at_most(tmp_path: Path, monkeypatch: pytest.
 
         assert groups.sizes == [64, 64, 23]
         assert len(await texts(db)) == 150
+
+
+async def _fail(tx: Tx) -> None:
+    await add("never")(tx)
+    raise Conflict("no")
+
+
+async def test_a_work_that_comes_alone_has_the_transaction_to_itself(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    async with open_notes(tmp_path / "db", lambda sql, _: asked.append(sql)) as db:
+        await db.write(add("a"))
+        with pytest.raises(Conflict):
+            await db.write(_fail)
+        await db.write(add("b"))
+
+        assert await texts(db) == ["a", "b"]
+    assert not [sql for sql in asked if "SAVEPOINT" in sql]
+
+
+async def test_a_first_work_that_fails_leaves_those_behind_it(tmp_path: Path) -> None:
+    async with open_notes(tmp_path / "db") as db:
+        async with standing_still(db):
+            tasks = queue(db, _fail, *(add(f"{number}") for number in range(3)))
+            await asyncio.sleep(0)
+        done = await asyncio.gather(*tasks, return_exceptions=True)
+
+        assert [type(outcome) for outcome in done] == [Conflict, int, int, int]
+        assert await texts(db) == ["0", "1", "2"]
 
 
 async def test_a_group_takes_no_more_works_after_five_milliseconds(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The one thread that writes to SQLite: it commits in groups and gives every work a savepoint of its own.
+"""The one thread that writes to SQLite: it commits in groups, out of which a work that fails is taken alone.
 
 A *work* is a coroutine function over a transaction (see `database.Work`). The thread drives it to its end
 with `send(None)`; a work that awaits anything else is closed and refused. Nobody is answered before COMMIT
@@ -40,7 +40,7 @@ class _Item(msgspec.Struct):
 
 
 class _GroupLost(Exception):
-    """SQLite rolled the whole transaction back, the neighbours' works included."""
+    """The whole transaction was rolled back, the neighbours' works included."""
 
     def __init__(self, item: _Item) -> None:
         super().__init__()
@@ -174,21 +174,27 @@ class Writer:
         return item
 
     def _run(self, connection: sqlite3.Connection, item: _Item) -> None:
-        """Run one work inside its savepoint; its failure is its own. Raises: _GroupLost."""
+        """Run one work; its failure is its own. Raises: _GroupLost."""
         if item.waiter.cancelled():
             return
-        connection.execute("SAVEPOINT work")
+        # The first one has the transaction to itself. A savepoint would keep a copy of every page that it changes.
+        first = item is self._group[0]
+        if not first:
+            connection.execute("SAVEPOINT work")
         try:
             item.value = item.context.run(_drive, item.work, self._transaction(connection))
             item.error = None
         except BaseException as error:  # also CancelledError or RecursionError is that work's failure only
             # A future takes no StopIteration.
             item.error = RuntimeError("a work ran out of an iterator") if isinstance(error, StopIteration) else error
+            if first and connection.in_transaction:
+                connection.execute("ROLLBACK")
             # FULL, IOERR and NOMEM may have rolled back everything: then nothing of the group happened.
             if not connection.in_transaction:
                 raise _GroupLost(item) from error
             connection.execute("ROLLBACK TO work")
-        connection.execute("RELEASE work")
+        if not first:
+            connection.execute("RELEASE work")
 
     def _run_alone(self, connection: sqlite3.Connection, culprit: _Item) -> None:
         """Run the neighbours of a work that took the group down, each in a transaction of its own."""
