@@ -65,7 +65,10 @@ def _lists(folder: Path, packshot: Packshot, rounds: int, seconds: int) -> list[
             statements = asyncio.run(_statements(connection, query))
             reads(candidate, CONNECTIONS, 1)
             results = alternate(
-                {candidate.name: reading(candidate, CONNECTIONS, seconds), "SQL alone": _alone(connection, statements)},
+                {
+                    candidate.name: reading(candidate, CONNECTIONS, seconds),
+                    "SQL alone": alone(connection, statements, SQL_RUNS),
+                },
                 rounds,
             )
             table(f"catalog.product.list, {name}, {len(statements)} statement(s)", results)
@@ -93,7 +96,7 @@ def _candidate(packshot: Packshot, name: str, method: str, body: str) -> Candida
     return Candidate(name, packshot.server.pid, packshot.server.port, call, packshot.catalogue)
 
 
-class _Recording:
+class Recording:
     """Reads that remember their statements."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -101,32 +104,35 @@ class _Recording:
         self.statements: list[tuple[str, tuple[Any, ...]]] = []
 
     async def one(self, sql: str, *values: Any) -> Any:
+        """The first row, or None."""
         rows = await self.all(sql, *values)
         return rows[0] if rows else None
 
     async def all(self, sql: str, *values: Any) -> list[Any]:
+        """Every row."""
         self.statements.append((sql, values))
         return self.connection.execute(sql, values).fetchall()
 
 
 async def _statements(connection: sqlite3.Connection, query: Query) -> list[tuple[str, tuple[Any, ...]]]:
     """The statements that this list is made of."""
-    recording = _Recording(connection)
+    recording = Recording(connection)
     fields = ["id", "catalog_id", "name"]
     await products.list_products(recording, 1, (Kind.SIMPLE,), fields, query)
     return recording.statements
 
 
-def _alone(connection: sqlite3.Connection, statements: list[tuple[str, tuple[Any, ...]]]) -> Callable[[int], Round]:
-    """A measure that runs nothing but these statements."""
+def alone(
+    connection: sqlite3.Connection, statements: list[tuple[str, tuple[Any, ...]]], runs: int
+) -> Callable[[int], Round]:
+    """A measure that runs nothing but these statements, so often."""
 
     def measure(_: int) -> Round:
         started_s, cpu_s = time.perf_counter(), time.process_time()
-        for _ in range(SQL_RUNS):
+        for _ in range(runs):
             for sql, values in statements:
                 connection.execute(sql, values).fetchall()
         took_s, cpu_s = time.perf_counter() - started_s, time.process_time() - cpu_s
-        per_run_us = cpu_s / SQL_RUNS * 1e6
-        return Round(SQL_RUNS, SQL_RUNS / took_s, per_run_us, 0, took_s / SQL_RUNS * 1e3, took_s / SQL_RUNS * 1e3, 0)
+        return Round(runs, runs / took_s, cpu_s / runs * 1e6, 0, took_s / runs * 1e3, took_s / runs * 1e3, 0)
 
     return measure

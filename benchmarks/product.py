@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
@@ -114,7 +115,8 @@ def _blob(row_id: int) -> Values:
 def _image(number: int, product: int, image: int, blob: int) -> Values:
     name, address = f"front-{number}.jpeg", f"{number % 4096:03x}/{number:032}"
     ids = {"id": image + number, "product_id": product + number // PER_PRODUCT, "blob_id": blob + number}
-    return {**ids, "name": name, "name_folded": name, "address": address}
+    words = {"name": name, "name_folded": name, "title": name, "searched": f"{name}\n\n{name}"}
+    return {**ids, **words, "guid": str(UUID(int=number)), "address": address}
 
 
 def _copy(connection: sqlite3.Connection, table: str, row_id: int, copies: Iterable[Values]) -> None:

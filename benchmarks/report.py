@@ -86,11 +86,11 @@ def _median(rounds: Iterable[Round], figure: Figure) -> float:
 
 def summary(verdicts: Iterable[Verdict]) -> None:
     """Print every measured figure beside its limit."""
-    print(f"\n{'':52}{'measured (lowest-highest)':>30}{'limit':>12}")
+    print(f"\n{'':62}{'measured (lowest-highest)':>30}{'limit':>12}")
     for verdict in verdicts:
         values = verdict.measured
         measured = f"{values.median:.2f}" + (
             f" ({values.low:.2f}-{values.high:.2f})" if values.low < values.high else ""
         )
         limit = f"{verdict.sign} {verdict.limit:g}"
-        print(f"{verdict.what:52}{measured:>30}{limit:>12}  {'kept' if verdict.kept else 'MISSED'}")
+        print(f"{verdict.what:62}{measured:>30}{limit:>12}  {'kept' if verdict.kept else 'MISSED'}")

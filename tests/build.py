@@ -18,8 +18,10 @@ from packshot.config import Settings
 from packshot.domain.access import Principal
 from packshot.domain.catalogs import MORE_PHOTO, Property
 from packshot.domain.images import ImageRole, NewImage, ProductImage
+from packshot.domain.inventory import InventoryProduct, NewInventoryProduct
+from packshot.domain.libraries import Files, LibraryImage, NewLibraryImage, Place
 from packshot.domain.products import Kind
-from packshot.services import images, products, setup
+from packshot.services import images, inventory, libraries, originals, products, setup
 from packshot.services.core import Core
 from packshot.services.originals import Upload
 from packshot.services.setup import Seed
@@ -30,6 +32,8 @@ from packshot.storage.folder import DATABASE, KEY_FILE, prepare
 
 Call = Callable[..., Awaitable[Any]]
 """The fixture `call`: a method, its parameters and the status to expect; the decoded answer comes back."""
+
+INVENTORY = Place()
 
 TIME = {
     "start": float,
@@ -196,3 +200,54 @@ async def make_images(core: Core, caller: Principal, product_id: int, count: int
         return [(await image_rows.add_image(tx, caller.account_id, new, blob.id)).id for new in more]
 
     return [first.id, *await core.db.write(work)]
+
+
+async def make_inventory_product(
+    core: Core, caller: Principal, image_guid: str, name: str = "Print", code: str = "5M41M9S8X10"
+) -> InventoryProduct:
+    """A new product sold of the image with that guid, which the inventory library has to show."""
+    new = NewInventoryProduct(guid=str(uuid4()), product_code=code, name=name)
+    return await inventory.add(core, caller, image_guid, new)
+
+
+async def make_library_image(
+    core: Core, caller: Principal, data: bytes = b"", place: Place = INVENTORY, name: str = "dunes.jpg"
+) -> LibraryImage:
+    """A new image of a library that is on no product: with these bytes, or without any and at somebody else's."""
+    new = NewLibraryImage(
+        guid=str(uuid4()),
+        place=place,
+        name=name,
+        title=name,
+        description=None,
+        created_at=core.now(),
+        expires_at=libraries.expiry(core, place),
+        files=None if data else Files(f"https://img.example/{name}"),
+        address=images.new_address() if data else None,
+    )
+    if not data:
+        return (await libraries.add_images(core, caller, [new]))[0]
+
+    async def work(tx: Tx, blob_ids: list[int]) -> LibraryImage:
+        return (await libraries.put(tx, caller, [(new, blob_ids[0])]))[0]
+
+    examined = await originals.examine(core, Upload(name, len(data), lambda: data))
+    return await originals.store(core, caller.account_id, [examined], work)
+
+
+async def make_library_images(core: Core, caller: Principal, count: int, place: Place = INVENTORY) -> list[str]:
+    """The guids of so many new images that lie with somebody else, called 000.jpg and so on: one transaction."""
+    news = [
+        NewLibraryImage(
+            guid=str(uuid4()),
+            place=place,
+            name=f"{number:03}.jpg",
+            title=f"{number:03}.jpg",
+            description=None,
+            created_at=core.now(),
+            expires_at=libraries.expiry(core, place),
+            files=Files(f"https://img.example/{number:03}.jpg"),
+        )
+        for number in range(count)
+    ]
+    return [image.guid for image in await libraries.add_images(core, caller, news)]

@@ -13,7 +13,7 @@ from packshot.domain.originals import Original
 from packshot.services import images, upkeep
 from packshot.services.core import Core, UpkeepSettings
 from packshot.storage import images as image_rows
-from packshot.storage.blobs import BlobStore, Bytes
+from packshot.storage.blobs import BlobStore, Bytes, Staged
 from packshot.storage.blobs.disk import DiskBlobs
 
 Moment = Literal["before put", "after put", "after look-up", "before delete", "after delete"]
@@ -32,10 +32,22 @@ class Moments:
         if act is not None:
             await act()
 
-    async def put(self, key: str, data: Bytes) -> None:
+    async def put(self, key: str, data: Bytes | Staged) -> None:
         await self._now("before put")
         await self._inside.put(key, data)
         await self._now("after put")
+
+    def stage(self) -> Staged:
+        return self._inside.stage()
+
+    async def append(self, staged: Staged, piece: Bytes) -> None:
+        await self._inside.append(staged, piece)
+
+    def view(self, staged: Staged) -> memoryview:
+        return self._inside.view(staged)
+
+    async def discard(self, staged: Staged) -> None:
+        await self._inside.discard(staged)
 
     async def find_size(self, key: str) -> int | None:
         found = await self._inside.find_size(key)

@@ -1,10 +1,12 @@
 """A receiver of events on a loopback port, for tests: it keeps what it was sent and answers what it is told."""
 
 import asyncio
+import json
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import parse_qsl
 
 from packshot.config import Settings
@@ -109,6 +111,12 @@ async def told(receiver: Receiver, count: int = 1) -> None:
         return len(receiver.letters) >= count
 
     await eventually(holds)
+
+
+async def noted(core: Core) -> list[tuple[str, dict[str, Any]]]:
+    """(event, fields) of everything in the outbox, in order."""
+    rows = await core.db.all("SELECT event, data FROM outbox ORDER BY id")
+    return [(row[0], json.loads(row[1])["FIELDS"]) for row in rows]
 
 
 async def deliver(core: Core, rounds: int = 50) -> None:

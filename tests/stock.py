@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pictures
-from packshot.domain.access import Principal
+import prints
 from packshot.domain.products import Fields, Kind
 from packshot.services import handlers, products, setup
 from packshot.services.core import Core
@@ -21,7 +21,7 @@ from receiver import EVERY
 
 PICTURES = [pictures.png(width_px, 1) for width_px in range(1, 26)]
 DIGESTS = [hashlib.sha256(data).hexdigest() for data in PICTURES]
-CALLER = Principal(1, 1, "administrator", setup.SCOPES, 1)
+CALLER = prints.CALLER
 """The administrator that the first start makes."""
 SIMPLE = (Kind.SIMPLE,)
 LONE = 1
@@ -31,8 +31,10 @@ GALLERY, FILES, WORDS = 1, 77, 78
 
 OWN = 4
 """How many products a slot has at most."""
-NONE = "none"
+NONE = prints.NONE
 """The version of a product that is not there."""
+
+IMAGES = ("PACKSHOT.IMAGE.ON.ADD", "PACKSHOT.IMAGE.ON.UPDATE", "PACKSHOT.IMAGE.ON.DELETE")
 
 Picture = tuple[str, int | None, str]
 """Role, property and digest."""
@@ -115,6 +117,11 @@ async def change_one(
     write("changed", name, version)
 
 
+def events_of(name: str, version: str) -> int:
+    """How many events a change to that version notes."""
+    return prints.events_of(name, version) if prints.is_set(name) else 1
+
+
 @dataclass
 class Found:
     """The version of each product, how many changes were acknowledged and noted, and what is broken."""
@@ -126,22 +133,26 @@ class Found:
 
 
 def check(folder: Path, lines: Iterable[Sequence[str]], before: Mapping[str, str]) -> Found:
-    """Compare: every product is whole, in the version last acknowledged or the one begun after it, noted once each."""
-    acked, last, begun = 0, dict(before), dict[str, str]()
+    """Compare: every product, and every set of the library, is whole, in the version last acknowledged or the one begun
+    after it, and each change was noted once."""
+    acked, due, last, begun = 0, 0, dict(before), dict[str, str]()
     for kind, name, *rest in lines:
         if kind == "changing":
             begun[name] = rest[0]
         elif kind == "changed":
             last[name], acked = begun.pop(name), acked + 1
+            due += events_of(name, last[name])
     there, broken = look(folder)
+    sets, half = prints.look(folder)
+    there, broken = there | sets, broken + half
     for name in last.keys() | begun.keys() | there.keys():
         seen = there.get(name, NONE)
         if seen not in {last.get(name, NONE), begun.get(name, last.get(name, NONE))}:
             broken.append(f"{name} is {seen} instead of {last.get(name)}")
-    unheard = sum(there.get(name, NONE) == version for name, version in begun.items())
+    due += sum(events_of(name, version) for name, version in begun.items() if there.get(name, NONE) == version)
     events = take_events(folder)
-    if events != acked + unheard:
-        broken.append(f"{events} events for {acked + unheard} changes")
+    if events != due:
+        broken.append(f"{events} events instead of {due}")
     return Found(there, acked, events, broken)
 
 
@@ -149,7 +160,7 @@ async def prepare(core: Core) -> None:
     """Make an account with the lone product, and somebody who listens, for nobody to deliver to."""
     await setup.create_account(core)
     await products.add(core, CALLER, Kind.SIMPLE, {"catalog_id": 1, "name": "Shirt"})
-    await handlers.add_webhook(core, setup.ACCOUNT, "http://127.0.0.1:9/told", list(EVERY))
+    await handlers.add_webhook(core, setup.ACCOUNT, "http://127.0.0.1:9/told", [*EVERY, *IMAGES])
 
 
 def look(folder: Path) -> tuple[dict[str, str], list[str]]:
@@ -212,11 +223,13 @@ def bytes_at_fault(path: Path, digest: str, size_bytes: int) -> list[str]:
 
 
 def take_events(folder: Path) -> int:
-    """How many changes of products with versions have been noted since the last time."""
+    """How many changes of products with versions and of images in the library were noted since the last time."""
     database = sqlite3.connect(folder / DATABASE)
     try:
         with database:
             database.execute("DELETE FROM outbox WHERE product_id = ?1", (LONE,))
+            # Images of products are noted beside these; those of the library wait in an order below zero.
+            database.execute("DELETE FROM outbox WHERE product_id > 0 AND event LIKE 'PACKSHOT.%'")
             return database.execute("DELETE FROM outbox").rowcount
     finally:
         database.close()

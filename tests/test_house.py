@@ -13,8 +13,9 @@ from packshot.cli import cli
 from packshot.config import PREFIX, Settings
 from packshot.observability import Metrics
 from packshot.protocols.bitrix.methods import METHODS
-from packshot.protocols.finerworks.call import Method
+from packshot.protocols.finerworks.call import Method, Upload
 from packshot.protocols.finerworks.methods import METHODS as V3_METHODS
+from packshot.protocols.finerworks.methods import OWN, UPLOADS
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
@@ -44,7 +45,7 @@ def test_every_setting_is_documented_with_its_default(name: str) -> None:
 def test_every_command_and_option_is_documented() -> None:
     group = typer.main.get_command(cli)
     commands = {"serve", "init", "doctor", "webhook", "catalog", "account", "user", "app", "fault", "requests", "reset"}
-    commands |= {"event", "keys"}
+    commands |= {"event", "keys", "image"}
 
     assert set(group.commands) == commands  # type: ignore[attr-defined]
     for name in commands:
@@ -76,6 +77,14 @@ def test_every_method_of_v3_stands_in_its_readme_with_its_verbs(method: Method) 
     readme = (ROOT / "src/packshot/protocols/finerworks/README.md").read_text("utf-8")
 
     assert f"| `{method.name}` | {', '.join(method.verbs)} |" in readme
+
+
+@pytest.mark.parametrize("method", [*OWN.values(), *UPLOADS.values()], ids=lambda method: method.name)
+def test_every_method_of_our_own_stands_there_with_its_address_and_verbs(method: Method | Upload) -> None:
+    readme = (ROOT / "src/packshot/protocols/finerworks/README.md").read_text("utf-8")
+
+    row = rf"^\| `/packshot/v3/{method.name}(/[A-Z]+)?` \| {', '.join(method.verbs)} \|"
+    assert re.search(row, readme, re.MULTILINE)
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT / "src")))

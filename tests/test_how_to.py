@@ -1,5 +1,6 @@
-"""The files and commands of the how-to about tests, seed files and recorded calls, exactly as they stand there."""
+"""Files and commands of the how-to, exactly as they stand there: tests, seed files, recorded calls, libraries."""
 
+import os
 import re
 import shlex
 import socket
@@ -7,15 +8,26 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
-from serving import PACKSHOT
+from pictures import jpeg
+from serving import PACKSHOT, serving
 
 HOW_TO = (Path(__file__).parent.parent / "docs" / "how-to.md").read_text("utf-8")
 SECTIONS = ("Use Packshot in your tests", "Begin with your own catalogue", "See what went over the wire")
-TEXT = "".join(HOW_TO.partition(f"## {name}\n")[2].partition("\n## ")[0] for name in SECTIONS)
+
+
+def _section(name: str) -> str:
+    return HOW_TO.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
+
+
+TEXT = "".join(_section(name) for name in SECTIONS)
 FILES = re.findall(r"```(?:toml|ini|python)\n# (\S+)\n(.*?)```", TEXT, re.DOTALL)
-COMMANDS = re.findall(r"```sh\n(.*?)```\n+```text\n(.*?)```", TEXT, re.DOTALL)
+SHOWN = re.compile(r"```sh\n((?:(?!```).)*)```\n+```text\n(.*?)```", re.DOTALL)
+"""Commands, and what they print."""
+
+COMMANDS = SHOWN.findall(TEXT)
 
 
 @pytest.fixture
@@ -52,6 +64,29 @@ def test_the_commands_print_what_it_says(folder: Path) -> None:
     assert done.stderr == ""
     printed = done.stdout.replace(store, "/tmp/shop").split("---\n")
     assert [_without_chance(text) for text in printed] == [expected for _, expected in COMMANDS]
+
+
+@pytest.mark.needs("curl")
+@pytest.mark.parametrize(
+    "sections", [("Call it as FinerWorks is called", "Look before you delete"), ("Upload print files",)]
+)
+def test_a_library_is_used_as_it_says(tmp_path: Path, sections: tuple[str, ...]) -> None:
+    (tmp_path / "dunes.jpg").write_bytes(jpeg())
+    commands, expected = zip(*SHOWN.findall("".join(map(_section, sections))), strict=True)
+    with serving(tmp_path / "data") as server:
+        httpx.post(f"{server.webhook_url}catalog.product.add", json={"fields": {"iblockId": 1, "name": "Dunes"}})
+        script = "set -o pipefail -e\n" + "echo ---\n".join(commands)
+        script = script.replace(".venv/bin/packshot", shlex.join(PACKSHOT))
+        script = script.replace("https://pictures.example", server.base_url)
+        keys = {name.upper(): server.facts[name] for name in ("web_api_key", "app_key")}
+
+        done = subprocess.run(
+            ["bash", "-c", script], env=os.environ | keys,
+            cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+
+    assert done.stderr == ""
+    assert done.stdout.split("---\n") == list(expected)
 
 
 def _without_chance(text: str) -> str:

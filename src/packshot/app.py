@@ -71,6 +71,7 @@ async def open_core(
             signing_keys=await keyring.signing_keys(db, sealer, int(clock() * 1_000_000)),
             sealer=sealer,
             limits=settings.images,
+            prints=settings.prints,
             downloads=settings.downloads,
             upkeep=settings.upkeep,
             events=settings.events,

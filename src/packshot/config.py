@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from packshot.domain.errors import InvalidValue
-from packshot.domain.originals import ImageLimits
+from packshot.domain.originals import ImageLimits, PrintLimits
 from packshot.emulator import faults
 from packshot.emulator.faults import FaultSettings
 from packshot.emulator.recorder import EmulatorSettings
@@ -76,6 +76,7 @@ class Settings(msgspec.Struct, frozen=True):
     outbound: OutboundSettings = OutboundSettings()
     emulator: EmulatorSettings = EmulatorSettings()
     images: ImageLimits = ImageLimits()
+    prints: PrintLimits = PrintLimits()
     requests: BodyLimits = BodyLimits()
     upkeep: UpkeepSettings = UpkeepSettings()
     log: LogSettings = LogSettings()

@@ -5,7 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from build import fail_loudly, make_library_image
 from forking import run
+from packshot import app
+from prints import CALLER
+from receiver import PRIVATE
 
 URL = "http://127.0.0.1:9/told"
 ALLOWED = {"PACKSHOT_OUTBOUND_ALLOW_PRIVATE": "true"}
@@ -27,6 +31,14 @@ def test_a_webhook_is_made_listed_and_deleted(folder: Path) -> None:
     assert re.fullmatch(r"outgoing webhook 1\napplication_token: [a-z2-7]{32}\nHMAC secret: [a-z2-7]{32}\n", made)
     assert listed == f"1 main {URL} CATALOG.PRODUCT.ON.ADD PACKSHOT.IMAGE.ON.ADD\n"
     assert event(folder, "hook", "list") == ""
+
+
+async def test_an_event_of_an_image_on_no_product_is_shown_with_the_image(folder: Path) -> None:
+    event(folder, "hook", "add", URL, "--event", "PACKSHOT.IMAGE.ON.ADD")
+    async with app.open_core(folder, PRIVATE, fail_loudly) as core:
+        image = await make_library_image(core, CALLER)
+
+    assert f"1 PACKSHOT.IMAGE.ON.ADD image {image.id} to {URL}, " in event(folder, "pending")
 
 
 def test_secrets_are_not_kept_in_the_clear(folder: Path) -> None:

@@ -1,32 +1,29 @@
-"""The five commands that the first start prints: each is run exactly as printed."""
+"""The commands that the first start prints: each is run exactly as printed."""
 
 import json
 import re
 import subprocess
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
 import pytest
 
+from packshot.services.samples import PRINTS
 from serving import Server, first_start, serving
 
 pytestmark = pytest.mark.needs("curl")
 
 METHODS = ["catalog.product.add", *(f"catalog.productImage.{verb}" for verb in ("add", "list", "get", "delete"))]
 IMAGE_FIELDS = {"createTime", "detailUrl", "downloadUrl", "id", "name", "productId", "type"}
+SUCCESS = {"success": True, "status_code": 200, "message": "", "debug": None}
 TIME_FIELDS = {
     "start", "finish", "duration", "processing", "date_start", "date_finish", "operating_reset_at", "operating",
 }  # fmt: skip
-
-
-@pytest.fixture(
-    params=[[], ["--demo"], ["--tls-dev"], ["--demo", "--tls-dev"]], ids=["plain", "demo", "tls", "demo-tls"]
-)
-def options(request: pytest.FixtureRequest) -> Any:
-    return request.param
 
 
 def commands_in(printed: str) -> list[str]:
@@ -47,18 +44,42 @@ def started(folder: Path, *options: str) -> AbstractContextManager[Server]:
     return first_start(folder / "my data", *options)
 
 
-def test_five_commands_are_printed_one_for_each_step(tmp_path: Path, options: list[str]) -> None:
-    with started(tmp_path, *options) as server:
-        commands = commands_in(server.printed())
+class First(msgspec.Struct):
+    """A server at its first start, and a folder to paste commands in."""
 
-    assert [re.findall(r"/(catalog\.[A-Za-z.]+)", command) for command in commands] == [[name] for name in METHODS]
-    assert all(server.webhook_url in command for command in commands)
+    server: Server
+    folder: Path
+    demo: bool
+
+    def paste(self, numbers: slice) -> list[Any]:
+        """What the commands of these numbers answer."""
+        return [paste(command, self.folder) for command in commands_in(self.server.printed())[numbers]]
 
 
-def test_the_printed_commands_work_as_printed(tmp_path: Path, options: list[str]) -> None:
-    with started(tmp_path, *options) as server:
-        product, added, listed, got, deleted = (paste(command, tmp_path) for command in commands_in(server.printed()))
-        gone = paste(commands_in(server.printed())[3], tmp_path)
+@pytest.fixture(
+    params=[[], ["--demo"], ["--tls-dev"], ["--demo", "--tls-dev"]],
+    ids=["plain", "demo", "tls", "demo-tls"],
+    scope="module",
+)
+def first(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[First]:
+    folder = tmp_path_factory.mktemp("first")
+    with started(folder, *request.param) as server:
+        yield First(server, folder, "--demo" in request.param)
+
+
+def test_five_commands_are_printed_one_for_each_step_and_those_of_the_library(first: First) -> None:
+    server, commands = first.server, commands_in(first.server.printed())
+
+    library = ["list_images", "delete_images"] if first.demo else ["list_images"]
+    methods = [re.findall(r"/(catalog\.[A-Za-z.]+|(?<=v3/)\w+)", command) for command in commands]
+    assert methods == [[name] for name in METHODS + library]
+    assert all(server.webhook_url in command for command in commands[:5])
+    assert all(f"{server.base_url}/v3/" in command for command in commands[5:])
+
+
+def test_the_printed_commands_work_as_printed(first: First) -> None:
+    product, added, listed, got, deleted = first.paste(slice(5))
+    (gone,) = first.paste(slice(3, 4))
 
     element = product["result"]["element"]
     image = added["result"]["productImage"]
@@ -68,7 +89,7 @@ def test_the_printed_commands_work_as_printed(tmp_path: Path, options: list[str]
     assert image["name"] == "shirt.png"
     assert image["type"] == "MORE_PHOTO"
     for shown in (image, got["result"]["productImage"], *listed["result"]["productImages"]):
-        check_image(shown, server, image["id"])
+        check_image(shown, first.server, image["id"])
     assert list(listed["result"]) == ["productImages"]
     assert len(listed["result"]["productImages"]) == listed["total"] == 1
     assert "next" not in listed
@@ -76,6 +97,17 @@ def test_the_printed_commands_work_as_printed(tmp_path: Path, options: list[str]
     for answer in (product, added, listed, got, deleted):
         check_time(answer)
     assert gone == {"error": 0, "error_description": "Image with the specified identifier not found"}
+
+
+def test_the_printed_commands_of_the_library_work_as_printed(first: First) -> None:
+    before, *done = first.paste(slice(5, None))
+    (after,) = first.paste(slice(5, 6))
+
+    assert [answer["status"] for answer in (before, *done, after)] == [SUCCESS] * (2 + len(done))
+    guids = [one.guid for one in reversed(PRINTS)] if first.demo else []
+    assert [image["guid"] for image in before["images"]][: len(PRINTS)] == guids
+    assert [len(image["products"]) for image in before["images"]][: len(PRINTS)] == [1] * len(guids)
+    assert before["count"] - after["count"] == len(guids) == 2 * len(done)
 
 
 def check_image(image: dict[str, Any], server: Server, image_id: int) -> None:

@@ -79,6 +79,7 @@ def test_the_samples_come(tmp_path: Path) -> None:
 
     assert done.stdout == f"The store in {tmp_path / 'data'} holds the sample catalogue.\n"
     assert stored(tmp_path / "data", "image")[0] == "test.jpeg"
+    assert stored(tmp_path / "data", "inventory_product") == ["Print First Light", "Print Last Light"]
 
 
 def test_where_nobody_can_be_asked_it_is_refused_and_nothing_goes(tmp_path: Path, seed_file: Path) -> None:

@@ -5,13 +5,14 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
 import pytest
 import trustme
 from b24pysdk import BitrixWebhook, Client  # type: ignore[import-untyped]
@@ -22,8 +23,10 @@ from packshot import app
 from packshot.config import Settings
 from packshot.domain.access import Principal
 from packshot.domain.accounts import Application
-from packshot.services import applications, oauth, setup, users
+from packshot.services import applications, keys, oauth, setup, users
+from packshot.services.keys import Keys
 from pictures import png
+from replays import EXAMPLES
 from serving import Server, serving
 
 SIZES = (0, 1, 50, 51, 120)
@@ -147,20 +150,69 @@ def grant(shop: Server) -> Callable[..., dict[str, Any]]:
     return agree
 
 
+def _run_script(script: str, values: dict[str, Any], environment: Mapping[str, str] | None = None) -> Any:
+    if not (SCRIPTS / "node_modules" / ".installed").exists():
+        pytest.fail("the JavaScript clients are not installed: run `make node`")
+    done = subprocess.run(
+        ["node", f"{script}.mjs"],
+        cwd=SCRIPTS, input=json.dumps(values), capture_output=True, text=True, timeout=60, check=False,
+        env={**os.environ, **(environment or {})},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
 @pytest.fixture
 def node(shop: Server) -> Callable[..., Any]:
     """`node("call", calls=[...])` runs a script against the shop and returns what it prints."""
-    if not (SCRIPTS / "node_modules" / ".installed").exists():
-        pytest.fail("the SDK is not installed: run `make node`")
 
     def run(script: str, authority: str = shop.facts["authority"], **values: Any) -> Any:
-        values = {"webhook": shop.webhook_url, **values}
-        done = subprocess.run(
-            ["node", f"{script}.mjs"],
-            cwd=SCRIPTS, input=json.dumps(values), capture_output=True, text=True, timeout=60, check=False,
-            env={**os.environ, "NODE_EXTRA_CA_CERTS": authority},
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
+        return _run_script(script, {"webhook": shop.webhook_url, **values}, {"NODE_EXTRA_CA_CERTS": authority})
 
     return run
+
+
+@pytest.fixture(scope="session")
+def run_script() -> Callable[..., Any]:
+    """`run_script("replay", {...})` gives a script in `node` its input and returns what it prints."""
+    return _run_script
+
+
+# FinerWorks
+
+PAGE = "https://page.example"
+"""Where the web page comes from that may call the print shop."""
+
+SENDERS = ("requests", "axios")
+"""Who replays the examples, each in an account of its own."""
+
+
+async def _stock_prints(folder: Path) -> dict[str, Any]:
+    pairs = {}
+    async with app.open_core(folder, Settings(), fail_loudly) as core:
+        await setup.create_account(core)
+        for account in [f"{sender} {name}" for sender in SENDERS for name in EXAMPLES]:
+            await setup.create_account(core, account)
+            pairs[account] = await keys.create(core, account)
+    return {"folder": folder, "pairs": pairs, "user_id": 0, "webhook_code": ""}
+
+
+@pytest.fixture(scope="session")
+def print_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that speaks to clients of FinerWorks; `facts["pairs"]` has the keys of an account by its name."""
+    folder = tmp_path_factory.mktemp("print-shop") / "data"
+    facts = asyncio.run(_stock_prints(folder))
+    with serving(folder, environment={"PACKSHOT_CORS_ORIGINS": PAGE}, facts=facts) as running:
+        yield running
+
+
+@pytest.fixture
+def new_pair(print_shop: Server) -> Callable[..., Keys]:
+    """`new_pair("name")` is the keys of a new account of the print shop."""
+
+    def make(account: str, *options: str) -> Keys:
+        done = run("keys", "create", "--data", print_shop.facts["folder"], "--account", account, "--json", *options)
+        assert done.returncode == 0, done.stderr
+        return msgspec.json.decode(done.stdout, type=Keys)
+
+    return make

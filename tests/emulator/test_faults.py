@@ -160,6 +160,13 @@ async def test_every_third_call_of_a_method_fails(door: Door, core: Core, ticks:
     assert len(door.called) == 4 + 6
 
 
+async def test_an_upload_under_a_guid_is_named_by_its_route(door: Door, core: Core, ticks: Clock) -> None:
+    weather = Faults(door, door.fail, core, ["503 on images"], ticks)
+
+    paths = ["/packshot/V3//Images/2D273599-962a-498c-be07-cec9e80bacf2/", "/packshot/v3/upload", "/v3/images.json"]
+    assert [await door.ask(weather, path) for path in paths] == [503, 200, 503]
+
+
 async def test_a_dropped_call_is_carried_out_and_never_answered(door: Door, core: Core, ticks: Clock) -> None:
     weather = Faults(door, door.fail, core, ["drop after commit every 2"], ticks)
 

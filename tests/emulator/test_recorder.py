@@ -67,6 +67,18 @@ async def test_a_call_is_kept_as_it_went_over_the_wire(
     assert not call.failed
 
 
+async def test_of_a_body_that_no_call_may_have_only_the_size_is_kept(
+    client: httpx.AsyncClient, recorder: Recorder, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("packshot.emulator.recorder._KEPT_BYTES", 1_000)
+
+    await client.post("catalog.product.add", files={"file": ("a.png", bytes(2_000))})
+
+    (call,) = kept(recorder, folder)
+    assert call.request.body == f"<{dict(call.request.headers)['content-type']}, {call.request.size_bytes} bytes>"
+    assert call.request.size_bytes > 2_000
+
+
 async def test_pictures_are_shortened_on_their_way_in_and_named_on_their_way_out(
     client: httpx.AsyncClient, recorder: Recorder, folder: Path
 ) -> None:

@@ -1,11 +1,11 @@
-"""Kills a process at each step of one change of a product and checks what it leaves. Run by test_dying.py.
+"""Kills a process at each step of one change and checks what it leaves. Run by test_dying.py.
 
     python dying.py FOLDER
 
 A step is one operation on a file or one statement of the writer. Each life is a fork of this process, which has
 neither threads nor an event loop; it opens the store, makes one change, and is killed before its k-th step, for
-k = 1, 2, ... until the change comes through. Afterwards the product has to be as it was before, or all that it was
-to become. The last line of the output says how many steps each change has.
+k = 1, 2, ... until the change comes through. Afterwards the product, or the set of images in the library, has to be as
+it was before, or all that it was to become. The last line of the output says how many steps each change has.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any, cast
 
+import prints
 import stock
 from build import fail_loudly
 from hooked import Hooked
@@ -29,17 +30,23 @@ from packshot.services.core import Core
 from packshot.storage import database
 from packshot.storage.blobs import disk
 from packshot.storage.database import connect
+from prints import ADDED, NONE, SOLD
 from receiver import PRIVATE
+from stock import PICTURES
 
 NAME, BEFORE, AFTER = "p", "first", "second"
+ELSEWHERE, HOSTED = "set-4", "set-5"
 Change = Callable[[Core, int], Awaitable[object]]
 
-CHANGES: dict[str, tuple[str | None, Change, str | None]] = {
-    "add": (None, lambda core, _: stock.add(core, NAME, AFTER), AFTER),
-    "update": (BEFORE, lambda core, product_id: stock.update(core, product_id, AFTER), AFTER),
-    "delete": (BEFORE, stock.remove, None),
+CHANGES: dict[str, tuple[str, str, Change, str]] = {
+    "add": (NAME, NONE, lambda core, _: stock.add(core, NAME, AFTER), AFTER),
+    "update": (NAME, BEFORE, lambda core, product_id: stock.update(core, product_id, AFTER), AFTER),
+    "delete": (NAME, BEFORE, stock.remove, NONE),
+    "add_images": (ELSEWHERE, NONE, lambda core, _: prints.add(core, ELSEWHERE, []), ADDED),
+    "images hosted here": (HOSTED, NONE, lambda core, _: prints.add(core, HOSTED, PICTURES), ADDED),
+    "delete_images": (HOSTED, SOLD, lambda core, _: prints.remove(core, HOSTED), NONE),
 }
-"""The version of the product before, what is done to it, and its version afterwards."""
+"""What is changed, its version before, what is done to it (with the id of a product), and its version afterwards."""
 
 
 class Countdown:
@@ -102,40 +109,47 @@ async def prepare(folder: Path) -> None:
         await stock.prepare(core)
 
 
-async def put_back(folder: Path, version: str | None) -> None:
-    """The product in that version, or none, and no bytes that nobody points at."""
+async def put_back(folder: Path, name: str, version: str) -> None:
+    """The product or the set in that version, or none, and no bytes that nobody points at."""
     async with app.open_core(folder, PRIVATE, fail_loudly) as core:
-        row = await core.db.one("SELECT id FROM product WHERE code = ?1", NAME)
+        row = await core.db.one("SELECT id FROM product WHERE code = ?1", name)
         if row:
             await stock.remove(core, row[0])
-        if version:
-            await stock.add(core, NAME, version)
+        await prints.remove(core, name)
+        if version in {ADDED, SOLD}:
+            await prints.add(core, name, PICTURES)
+        elif version != NONE:
+            await stock.add(core, name, version)
+        if version == SOLD:
+            await prints.sell(core, name)
         await upkeep.run_once(with_ages(core, young_s=-1, retention_s=-1, grace_s=0))
         named = {row[0] for row in await core.db.all("SELECT key FROM blob WHERE state = 'live'")}
         assert set(await core.blobs.of_keys(0)) == named
 
 
-def walk(folder: Path, name: str) -> int:
+def walk(folder: Path, title: str) -> int:
     """The number of steps of a change, each of which was its last one once."""
-    before, change, after = CHANGES[name]
+    name, before, change, after = CHANGES[title]
     steps, killed, seen = 0, True, after
     while killed:
         if seen != before:
-            ended(put_back(folder, before))
+            ended(put_back(folder, name, before))
             stock.take_events(folder)
         steps += 1
         killed = ended(live(folder, change, steps)) != 0
-        there, wrong = stock.look(folder)
-        seen, noted, wrong = there.get(NAME), stock.take_events(folder), wrong + stock.faults_of(folder)
-        if wrong or (seen, noted) not in ([(before, 0), (after, 1)] if killed else [(after, 1)]):
-            raise AssertionError(f"{name} killed at step {steps}: {seen}, {noted} events, {wrong}")
-    ended(put_back(folder, None))
+        (products, wrong), (sets, half) = stock.look(folder), prints.look(folder)
+        seen, noted = (products | sets).get(name, NONE), stock.take_events(folder)
+        wrong += half + stock.faults_of(folder)
+        due = stock.events_of(name, after)
+        if wrong or (seen, noted) not in ([(before, 0), (after, due)] if killed else [(after, due)]):
+            raise AssertionError(f"{title} killed at step {steps}: {seen}, {noted} events, {wrong}")
+    ended(put_back(folder, name, NONE))
     return steps - 1
 
 
 def main(folder: Path) -> None:
     ended(prepare(folder))
-    sys.stdout.write(json.dumps({name: walk(folder, name) for name in CHANGES}) + "\n")
+    sys.stdout.write(json.dumps({title: walk(folder, title) for title in CHANGES}) + "\n")
 
 
 if __name__ == "__main__":

@@ -4,10 +4,10 @@
 
 Workers are forked from this process, which has everything imported and neither threads nor an event loop.
 Each opens the store like the server does, adds and deletes pictures out of 25, adds, changes and deletes products
-with pictures and files, and keeps house, while it writes down what it is about to do and what it was told is done,
-each line with one write(2) that outlives it. After a random while it gets SIGKILL. Then the store and the lines are
-compared. FAULT breaks the service on purpose, which the comparison has to find. The last line of the output is a
-JSON object of figures.
+with pictures and files, adds, sells and deletes sets of images in the library, and keeps house, while it writes down
+what it is about to do and what it was told is done, each line with one write(2) that outlives it. After a random while
+it gets SIGKILL. Then the store and the lines are compared. FAULT breaks the service on purpose, which the comparison
+has to find. The last line of the output is a JSON object of figures.
 """
 
 import asyncio
@@ -26,6 +26,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import prints
 import stock
 from packshot import app
 from packshot.domain.errors import NotFound
@@ -147,6 +148,11 @@ async def change_product(task: Task) -> None:
     await stock.change_one(task.core, task.diary.write, task.chance, task.slot, in_two_steps=task.fault == "two-steps")
 
 
+async def change_library(task: Task) -> None:
+    at_once = 1 if task.fault == "one-by-one" else prints.MOST
+    await prints.change_one(task.core, task.diary.write, task.chance, task.slot, PICTURES, at_once)
+
+
 async def keep_house(task: Task) -> None:
     step = task.chance.choice([upkeep.doom, upkeep.reap, upkeep.sweep, upkeep.run_once])
     await step(with_ages(task.core, GRACE_S))
@@ -154,7 +160,7 @@ async def keep_house(task: Task) -> None:
 
 async def load(task: Task) -> None:
     while True:
-        (step,) = task.chance.choices([add, delete, change_product, keep_house], [40, 34, 18, 8])
+        (step,) = task.chance.choices([add, delete, change_product, change_library, keep_house], [40, 34, 16, 14, 8])
         await step(task)
 
 

@@ -1,4 +1,4 @@
-"""A change of a product with pictures, killed before each of its steps in turn: all of it is there, or nothing."""
+"""A change of a product or a library, or an upload, killed before each of its steps: all of it is there, or nothing."""
 
 import json
 import os
@@ -6,19 +6,34 @@ import subprocess
 import sys
 from pathlib import Path
 
-SCRIPT = Path(__file__).with_name("dying.py")
+FOLDER = Path(__file__).parent
 
 
-def test_a_change_of_a_product_killed_at_any_step_is_whole_or_has_not_happened(tmp_path: Path) -> None:
-    path = os.pathsep.join(filter(None, [str(SCRIPT.parent.parent), os.environ.get("PYTHONPATH")]))
-
+def run(script: str, folder: Path) -> object:
+    """What the script says of the number of steps it took."""
+    path = os.pathsep.join(filter(None, [str(FOLDER.parent), os.environ.get("PYTHONPATH")]))
     done = subprocess.run(
-        [sys.executable, SCRIPT, tmp_path],
+        [sys.executable, FOLDER / script, folder],
         capture_output=True, text=True, timeout=120, check=False, env=os.environ | {"PYTHONPATH": path},
     )  # fmt: skip
-
     assert done.returncode == 0, done.stderr
-    steps = json.loads(done.stdout)
+    return json.loads(done.stdout)
+
+
+def test_a_change_killed_at_any_step_is_whole_or_has_not_happened(tmp_path: Path) -> None:
+    steps = run("dying.py", tmp_path)
+
+    assert isinstance(steps, dict)
     assert steps["add"] > 50
     assert steps["update"] > 50
     assert steps["delete"] > 5
+    assert steps["add_images"] > 10
+    assert steps["images hosted here"] > 50
+    assert steps["delete_images"] > 5
+
+
+def test_an_upload_in_pieces_killed_at_any_step_leaves_the_whole_image_or_none(tmp_path: Path) -> None:
+    steps = run("uploading.py", tmp_path)
+
+    assert isinstance(steps, int)
+    assert steps > 20

@@ -45,7 +45,13 @@ def test_a_few_kills_lose_nothing_and_bring_nothing_back(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("fault", "shows"),
-    [("late-bytes", "has no file"), ("early-answer", "lost"), ("forgotten-delete", "undone"), ("two-steps", "half")],
+    [
+        ("late-bytes", "has no file"),
+        ("early-answer", "lost"),
+        ("forgotten-delete", "undone"),
+        ("two-steps", "half"),
+        ("one-by-one", "half"),
+    ],
 )
 def test_a_service_that_breaks_its_promise_is_caught(tmp_path: Path, fault: str, shows: str) -> None:
     found: list[str] = []

@@ -2,27 +2,17 @@
 
 from pathlib import Path
 
-from serving import dial, serving_with
+from serving import dial, serving
 
 BODY = '{"guids":["2d273599-962a-498c-be07-cec9e80bacf2"]}'
-METHOD = """
-from packshot.protocols.finerworks.call import Method
-from packshot.protocols.finerworks.methods import METHODS
-
-async def probe(call):
-    return {"params": call.params}
-
-METHODS["probe"] = Method("probe", ("DELETE",), probe)
-"""
-
 
 def test_it_is_told_so_in_the_words_of_the_protocol_and_then_the_connection_ends(tmp_path: Path) -> None:
     answers = []
-    with serving_with(tmp_path / "data", METHOD) as server:
+    with serving(tmp_path / "data") as server:
         keys = "".join(f"{name}: {server.facts[name]}\r\n" for name in ("web_api_key", "app_key"))
         for headers in (keys, "", f"{keys}Content-Length: {len(BODY)}\r\nConnection: close\r\n"):
             with dial(server) as connection:
-                connection.sendall(f"DELETE /v3/probe HTTP/1.1\r\nHost: shop.test\r\n{headers}\r\n{BODY}".encode())
+                connection.sendall(f"DELETE /v3/delete_images HTTP/1.1\r\nHost: shop.test\r\n{headers}\r\n{BODY}".encode())
                 answers.append(b"".join(iter(lambda: connection.recv(65_536), b"")).decode())
 
     unframed, unknown, framed = answers
@@ -31,11 +21,12 @@ def test_it_is_told_so_in_the_words_of_the_protocol_and_then_the_connection_ends
     assert unframed.count("HTTP/1.1") == 1
     assert "Missing or unauthorized api credentials" in unknown
     assert unknown.count("HTTP/1.1") == 1
-    assert '"params":{"guids":["2d273599' in framed
+    assert "2d273599-962a-498c-be07-cec9e80bacf2" in framed
+    assert framed.startswith("HTTP/1.1 200 ")
 
 
 def test_other_requests_with_something_behind_them_are_refused_as_ever(tmp_path: Path) -> None:
-    with serving_with(tmp_path / "data", "") as server, dial(server) as connection:
+    with serving(tmp_path / "data") as server, dial(server) as connection:
         connection.sendall(f"GET /healthz HTTP/1.1\r\nHost: shop.test\r\n\r\n{BODY}".encode())
         answer = b"".join(iter(lambda: connection.recv(65_536), b"")).decode()
 

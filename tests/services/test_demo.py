@@ -10,17 +10,19 @@ import msgspec
 import pytest
 from PIL import Image
 
-from build import fail_loudly, make_product
+from build import INVENTORY, fail_loudly, make_product
 from packshot.app import open_core
 from packshot.config import Settings
 from packshot.domain.access import Principal
 from packshot.domain.errors import Conflict
 from packshot.domain.images import SINGLE_ROLES, ProductImage
+from packshot.domain.inventory import InventoryProduct
+from packshot.domain.libraries import LibraryImage, Wanted
 from packshot.domain.originals import Header, Original, check_header
 from packshot.domain.paging import Query
 from packshot.domain.products import FIELDS, Fields, Kind
 from packshot.imaging.probe import probe
-from packshot.services import catalogs, demo, downloads, products, setup
+from packshot.services import catalogs, demo, downloads, inventory, libraries, products, setup
 from packshot.services.core import Core
 from packshot.services.samples import QUALITIES, SAMPLES, SECTIONS
 from packshot.services.setup import Seed
@@ -48,6 +50,7 @@ class Shop(msgspec.Struct):
     shown: dict[int, list[Shown]]
     sections: dict[int, str]
     said: dict[tuple[int, str], list[str | None]]
+    prints: list[tuple[LibraryImage, list[InventoryProduct]]]
 
     def of_kind(self, kind: Kind) -> list[int]:
         return [product_id for product_id, row in self.rows.items() if row["kind"] == kind]
@@ -67,7 +70,16 @@ async def _visit(folder: Path) -> Shop:
         rows = {int(row.fields["id"] or 0): row.fields for row in page.rows}
         shown = {product_id: await _look_at(core, caller, product_id) for product_id in rows}
         sections = {one.id: one.name for one in (await catalogs.list_sections(core, caller, Query())).rows}
-        return Shop(seed, first_id, progress, rows, shown, sections, await _listen(core, caller, rows))
+        said = await _listen(core, caller, rows)
+        return Shop(seed, first_id, progress, rows, shown, sections, said, await _look_into_library(core, caller))
+
+
+async def _look_into_library(core: Core, caller: Principal) -> list[tuple[LibraryImage, list[InventoryProduct]]]:
+    """The images on no product, each with what is sold of it."""
+    wanted = Wanted(place=INVENTORY, now=0, shared=True, descending=False, limit=500)
+    images = (await libraries.list_images(core, caller, wanted)).rows
+    sold = await inventory.of_images(core, caller, [image.id for image in images])
+    return [(image, sold.get(image.id, [])) for image in images if image.product_id is None or image.id in sold]
 
 
 async def _listen(core: Core, caller: Principal, product_ids: Iterable[int]) -> dict[tuple[int, str], list[str | None]]:
@@ -101,6 +113,16 @@ def test_product_one_has_the_image_of_the_documentations_commands(shop: Shop) ->
     assert shop.first_id == 1
     assert shop.rows[1]["kind"] == Kind.SIMPLE
     assert (image.id, image.product_id, image.name, image.role) == (1, 1, "test.jpeg", "more")
+
+
+def test_the_library_has_the_images_of_the_documentations_deletion_and_something_is_sold_of_each(shop: Shop) -> None:
+    guids = ["2d273599-962a-498c-be07-cec9e80bacf2", "7c5c9470-cf14-4ba0-89ff-97197c6989c2"]
+    last = max(each.image.id for shown in shop.shown.values() for each in shown)
+
+    assert [image.guid for image, _ in shop.prints] == guids
+    assert [image.id for image, _ in shop.prints] == [last + 1, last + 2]
+    assert [[product.sku for product in sold] for _, sold in shop.prints] == [["AP1P1"], ["AP1P2"]]
+    assert all(image.address and image.media_type == "image/jpeg" for image, _ in shop.prints)
 
 
 def test_there_are_a_dozen_products_two_parents_with_three_variations_each_and_a_service(shop: Shop) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import pictures
-from build import Clock, fail_loudly, make_image, make_product
+from build import Clock, fail_loudly, make_image, make_library_image, make_product
 from moments import original_of, path_of
 from packshot import app
 from packshot.config import Settings
@@ -82,6 +82,15 @@ async def test_a_damaged_file_of_a_property_is_found_with_its_place(core: Core, 
     (what,) = await wrong(core)
 
     assert f"is missing (file {image.id} in property 77, manual.png, of product {product.fields['id']})" in what
+
+
+async def test_a_damaged_image_of_the_library_is_found_with_its_place(core: Core, admin: Principal) -> None:
+    image = await make_library_image(core, admin, SHIRT)
+    path_of(core, (await original_of(core, admin.account_id, image.id)).key).unlink()
+
+    (what,) = await wrong(core)
+
+    assert f"is missing (image {image.id}, dunes.jpg, of the library)" in what
 
 
 async def test_every_broken_blob_is_named(core: Core, keys: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,6 @@
 """What a change notes, for whom, and that it is noted with the change or not at all."""
 
 import json
-from typing import Any
 
 import pytest
 
@@ -21,7 +20,7 @@ from packshot.services.outbound import REFUSED
 from packshot.services.product_parts import Parts
 from packshot.storage import handlers as rows
 from packshot.storage.database import Tx
-from receiver import PRIVATE, make_application
+from receiver import PRIVATE, make_application, noted
 
 URL = "http://127.0.0.1:9/told"
 SIMPLE = (Kind.SIMPLE,)
@@ -31,12 +30,6 @@ EVERYTHING = [name for name in EVENTS if name != TEST]
 @pytest.fixture
 def settings() -> Settings:
     return PRIVATE
-
-
-async def noted(core: Core) -> list[tuple[str, dict[str, Any]]]:
-    """(event, fields) of everything in the outbox, in order."""
-    rows = await core.db.all("SELECT event, data FROM outbox ORDER BY id")
-    return [(row[0], json.loads(row[1])["FIELDS"]) for row in rows]
 
 
 async def listen_to_everything(core: Core) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import pictures
-from build import Clock, make_image
+from build import Clock, make_image, make_library_image
 from moments import (
     age,
     blob_states,
@@ -22,8 +22,9 @@ from moments import (
     reaping,
 )
 from packshot.domain.access import Principal
-from packshot.domain.errors import Conflict, Unavailable
-from packshot.services import images, upkeep
+from packshot.domain.errors import Conflict, NotFound, Unavailable
+from packshot.domain.libraries import Place
+from packshot.services import downloads, images, upkeep
 from packshot.services.core import Core, UpkeepSettings
 from packshot.services.upkeep import Round
 from packshot.storage import blob_rows
@@ -170,6 +171,25 @@ async def test_doomed_bytes_wait_for_the_reaper_however_old_they_are(
     assert await upkeep.sweep(core) == 0
 
     assert await keys_of(core) == {key}
+
+
+async def test_images_of_a_session_go_when_their_time_is_over_and_their_bytes_like_others(
+    core: Core, admin: Principal, clock: Clock
+) -> None:
+    temporary = await make_library_image(core, admin, SHIRT, Place("temporary", "session 1"))
+    kept = await make_library_image(core, admin, MUG)
+    assert temporary.address is not None
+    clock.advance(core.libraries.temporary_s - 1)
+    assert await upkeep.run_once(core) == Round()
+    assert (await downloads.open_address(core, temporary.address)).intact
+    clock.advance(1)
+
+    with pytest.raises(NotFound):
+        await downloads.open_address(core, temporary.address)
+    assert await upkeep.run_once(core) == Round(doomed=1, expired=1)
+
+    assert await core.db.all("SELECT guid FROM image") == [(kept.guid,)]
+    assert await blob_states(core) == ["doomed", "live"]
 
 
 async def test_a_round_sweeps_uploads_that_were_never_finished(core: Core, tmp_path: Path) -> None:

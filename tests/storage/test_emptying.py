@@ -1,7 +1,9 @@
 """What goes and what stays when a store is emptied."""
 
-from build import make_image, make_product
+from build import make_image, make_inventory_product, make_library_image, make_product
 from packshot.domain.access import Principal
+from packshot.domain.inventory import InventoryChange
+from packshot.services import inventory, selections
 from packshot.services.core import Core
 from packshot.storage.emptying import HELD, WAITING, empty
 from pictures import png
@@ -24,6 +26,10 @@ async def test_of_every_table_it_is_known_whether_it_is_emptied(core: Core) -> N
 async def test_everything_that_catalogs_hold_goes_and_all_else_stays(core: Core, admin: Principal) -> None:
     product_id = await make_product(core, admin)
     await make_image(core, admin, product_id, png())
+    image = await make_library_image(core, admin, png())
+    sold = await make_inventory_product(core, admin, image.guid)
+    await inventory.update(core, admin, [InventoryChange(sku=sold.sku, links={"etsy_product_id": "7"})])
+    await selections.replace(core, admin, image.guid, [image.guid])
     before = {table: await core.db.all(f"SELECT * FROM {table}") for table in KEPT - {"sqlite_sequence"}}
 
     await core.db.write(empty)

@@ -1,18 +1,22 @@
 """Rows of images and blobs: what the schema itself forbids, and what one account sees of another."""
 
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
 import pictures
-from build import make_account, make_image, make_product
+from build import make_account, make_image, make_inventory_product, make_product
 from packshot.domain.access import Principal
 from packshot.domain.errors import Conflict
 from packshot.domain.images import ImageRole, NewImage, ProductImage
 from packshot.domain.originals import Header, NewBlob
 from packshot.domain.paging import Condition, Ordering, Query
 from packshot.services.core import Core
-from packshot.storage import blob_rows, images
+from packshot.storage import blob_rows, images, library
+from packshot.storage.database import Tx
+from packshot.storage.folder import DATABASE
+from plans import Statements, steps_of
 
 SHIRT = pictures.png()
 BLOB = NewBlob("ab" * 32, 10, Header("image/png", 3, 2))
@@ -78,7 +82,7 @@ async def test_a_key_is_used_once_whatever_becomes_of_it(core: Core, admin: Prin
         await core.db.write(lambda tx: blob_rows.add_blob(tx, admin.account_id, BLOB, "key", 6))
 
 
-async def test_another_accounts_image_is_not_there(core: Core, image: ProductImage) -> None:
+async def test_another_accounts_image_is_not_there(core: Core, admin: Principal, image: ProductImage) -> None:
     other, _ = await make_account(core, "other")
 
     assert await images.find_image(core.db, other.account_id, image.product_id, image.id) is None
@@ -86,17 +90,40 @@ async def test_another_accounts_image_is_not_there(core: Core, image: ProductIma
     assert await images.of_products(core.db, other.account_id, [image.product_id]) == []
     assert (await images.list_images(core.db, other.account_id, image.product_id, Query())).rows == []
     assert not await core.db.write(lambda tx: images.remove_image(tx, other.account_id, image.product_id, image.id))
-    await core.db.write(lambda tx: images.remove_role(tx, other.account_id, image.product_id, image.role))
+    assert await images.find_in_role(core.db, other.account_id, image.product_id, image.role) is None
+    assert await images.of_family(core.db, other.account_id, image.product_id) == []
+    await make_inventory_product(core, admin, image.guid)
+    assert not await core.db.write(lambda tx: images.detach_sold(tx, other.account_id, [image.id]))
     assert await images.find_image(core.db, 1, image.product_id, image.id) == image
 
 
+async def test_images_are_found_by_what_names_them_however_many_their_product_and_account_have(
+    watched: Core, statements: Statements, tmp_path: Path
+) -> None:
+    ids = range(1, 501)
+
+    async def work(tx: Tx) -> None:
+        await images.find_in_role(tx, 1, 1, "detail")
+        await images.detach_sold(tx, 1, ids)
+        await library.remove_images(tx, 1, ids)
+
+    statements.clear()
+    await watched.db.write(work)
+
+    in_role, by_id = "INDEX image_single_role (product_id=? AND role=?)", "INTEGER PRIMARY KEY (rowid=?)"
+    steps = [step for step, _ in steps_of(tmp_path / "data" / DATABASE, statements)]
+    assert [step for step in steps if step.startswith("SEARCH image ")] == [
+        f"SEARCH image USING {index}" for index in (in_role, by_id, by_id)
+    ]
+
+
 async def test_an_original_is_found_by_its_images_public_address(core: Core, image: ProductImage) -> None:
-    found = await images.find_original_at(core.db, image.address)
+    found = await images.find_original_at(core.db, image.address, core.now())
 
     assert found == await images.find_original(core.db, 1, image.id)
     assert found is not None
     assert (found.size_bytes, found.media_type, found.intact) == (len(SHIRT), "image/png", True)
-    assert await images.find_original_at(core.db, image.address[:-1]) is None
+    assert await images.find_original_at(core.db, image.address[:-1], core.now()) is None
 
 
 async def test_a_list_filters_and_sorts_by_every_field_it_knows(core: Core, admin: Principal) -> None:

@@ -1,22 +1,19 @@
 """What a call asks of the database does not grow with the store: no statement walks a table."""
 
-import re
-import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 from urllib.parse import unquote
+from uuid import uuid4
 
 import pytest
 
 import pictures
-from build import Clock, fail_loudly, make_image, make_product
-from hooked import Hooked
+from build import Clock, make_image, make_inventory_product, make_library_images, make_product
 from oauth_client import PASSWORD, make_application, make_user
-from packshot import app
-from packshot.config import Settings
 from packshot.domain.access import Principal
 from packshot.domain.catalogs import Property, Section
+from packshot.domain.libraries import Place
 from packshot.domain.paging import Condition, Ordering, Query
 from packshot.domain.products import FIELDS, PARENTS, Kind
 from packshot.services import (
@@ -25,10 +22,14 @@ from packshot.services import (
     applications,
     catalogs,
     downloads,
+    handlers,
     images,
+    inventory,
     keys,
+    libraries,
     oauth,
     products,
+    selections,
     setup,
     upkeep,
     users,
@@ -37,67 +38,23 @@ from packshot.services.core import Core
 from packshot.services.oauth import Challenge
 from packshot.services.originals import Upload
 from packshot.services.product_parts import File, NewValues, Parts, Text
-from packshot.storage import credentials, database
+from packshot.storage import credentials
 from packshot.storage import images as image_rows
 from packshot.storage.database import connect
 from packshot.storage.migrations import prepare
+from plans import Statements, measure, walks
 
 SHIRT = pictures.png()
 SIMPLE = (Kind.SIMPLE,)
 
-Statements = list[tuple[str, Any]]
 Use = Callable[[Core, Principal, int, int], Awaitable[object]]
-
-
-class Recorded(Hooked):
-    """A connection that writes down what it is asked, with the values."""
-
-    def __init__(self, real: sqlite3.Connection, statements: Statements) -> None:
-        super().__init__(real, lambda _sql, _connection: None)
-        self._statements = statements
-
-    def execute(self, sql: str, values: Any = ()) -> sqlite3.Cursor:
-        self._statements.append((sql, values))
-        return super().execute(sql, values)
-
-
-@pytest.fixture
-def statements(monkeypatch: pytest.MonkeyPatch) -> Statements:
-    """Everything that reader and writer are asked, in order."""
-    asked: Statements = []
-
-    def opened(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
-        return cast("sqlite3.Connection", Recorded(connect(path, read_only=read_only), asked))
-
-    monkeypatch.setattr(database, "connect", opened)
-    return asked
-
-
-@pytest.fixture
-async def watched(statements: Statements, tmp_path: Path, clock: Clock) -> AsyncIterator[Core]:
-    del statements
-    async with app.open_core(tmp_path / "data", Settings(), fail_loudly, clock) as core:
-        yield core
-
-
-def walks(path: Path, statements: Statements) -> list[str]:
-    """Statements whose plan reads a whole table, or sorts what it read, with that step."""
-    connection = connect(path)
-    found = []
-    for sql, values in statements:
-        if not re.match(r"\s*(SELECT|INSERT|UPDATE|DELETE)", sql):
-            continue
-        steps = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", values).fetchall()]
-        found += [f"{step}: {sql}" for step in steps if re.match(r"SCAN (?!CONSTANT ROW)|USE TEMP B-TREE", step)]
-    connection.close()
-    return found
 
 
 async def look_up_original(core: Core, caller: Principal, _: int, image_id: int) -> None:
     """What both kinds of addresses ask."""
     assert await credentials.webhook_is_valid(core.db, caller.account_id, caller.credential_id, core.now())
     assert await image_rows.find_original(core.db, caller.account_id, image_id)
-    assert await image_rows.find_original_at(core.db, "no such address") is None
+    assert await image_rows.find_original_at(core.db, "no such address", core.now()) is None
 
 
 async def agree_and_refresh(core: Core, caller: Principal, _: int, image_id: int) -> None:
@@ -124,6 +81,32 @@ async def call_with_keys(core: Core, *_: object) -> None:
     await keys.revoke(core, setup.ACCOUNT, made.id)
 
 
+async def let_go_of_what_is_sold(core: Core, caller: Principal, product_id: int, image_id: int) -> None:
+    """What it asks when an image leaves its product for the library, alone and with the product."""
+    detail = await make_image(core, caller, product_id, SHIRT, "detail")
+    more = await images.get(core, caller, product_id, image_id)
+    await make_inventory_product(core, caller, more.guid)
+    await make_inventory_product(core, caller, detail.guid)
+    await handlers.add_webhook(core, setup.ACCOUNT, "https://9.9.9.9/", ["PACKSHOT.IMAGE.ON.UPDATE"])
+    await make_image(core, caller, product_id, SHIRT, "detail")
+    await products.remove(core, caller, product_id, SIMPLE)
+
+
+async def change_a_library(core: Core, caller: Principal, *_: object) -> None:
+    """What it asks when images of libraries are added, selected, previewed, deleted and expired."""
+    guids = await make_library_images(core, caller, 3)
+    await make_library_images(core, caller, 1, Place("temporary", "a session"))
+    await make_inventory_product(core, caller, guids[0])
+    master = str(uuid4())
+    await selections.replace(core, caller, master, guids)
+    assert len(await selections.of_selection(core, caller, master)) == len(guids)
+    gone = await libraries.preview_removal(core, caller, guids, None)
+    await inventory.of_images(core, caller, [image.id for image in gone])
+    await libraries.remove_images(core, caller, guids, None)
+    cast("Clock", core.clock).advance(core.libraries.temporary_s)
+    assert await libraries.expire(core) == 1
+
+
 BY_CATALOG = Condition("catalog_id", "=", (1,))
 PROPERTY = Condition("property77", "=", ("x",))
 PARTS = Parts(
@@ -138,6 +121,8 @@ USES: dict[str, Use] = {
     "image get": images.get,
     "image list": lambda core, caller, product_id, _: images.list_of_product(core, caller, product_id, Query(limit=1)),
     "image delete": images.remove_from_product,
+    "images that are sold": let_go_of_what_is_sold,
+    "images of a library": change_a_library,
     "download": look_up_original,
     "product get": lambda core, caller, product_id, _: products.get(core, caller, product_id, SIMPLE),
     "product update": lambda core, caller, product_id, _: products.update(
@@ -205,7 +190,20 @@ async def test_no_statement_walks_a_table(
     assert walks(tmp_path / "data" / "packshot.sqlite3", statements) == []
 
 
-COUNTS = (1_000, 100_000)
+async def test_a_deletion_asks_as_much_for_one_image_as_for_five_hundred(watched: Core, statements: Statements) -> None:
+    seed = await setup.create_account(watched)
+    assert seed is not None
+    caller = Principal(seed.account_id, seed.user_id, "administrator", setup.SCOPES, seed.webhook_id)
+    asked = []
+
+    for guids in (await make_library_images(watched, caller, 1), await make_library_images(watched, caller, 500)):
+        statements.clear()
+        await libraries.remove_images(watched, caller, guids, None)
+        asked.append(len(statements))
+
+    assert asked[0] == asked[1]
+
+
 LISTS = {
     "by id": Query([BY_CATALOG, Condition("id", "=", tuple(range(500, 550)))]),
     "by name": Query([BY_CATALOG, Condition("name", "=", ("Product 700",))]),
@@ -225,6 +223,7 @@ LISTS = {
 def multiply(path: Path, count: int) -> None:
     """So many products like the first one, each with a name and a code of its own."""
     connection = connect(path)
+    connection.execute("DELETE FROM product WHERE id > 1")
     made = {
         "id": "n",
         "name": "'Product ' || n",
@@ -246,40 +245,6 @@ def multiply(path: Path, count: int) -> None:
     connection.close()
 
 
-def work_of(path: Path, statements: Statements) -> int:
-    """How many hundreds of steps the database's machine takes for these statements."""
-    steps = 0
-
-    def count() -> int:
-        nonlocal steps
-        steps += 1
-        return 0
-
-    connection = connect(path)
-    connection.set_progress_handler(count, 100)
-    for sql, values in statements:
-        connection.execute(sql, values).fetchall()
-    connection.close()
-    return steps
-
-
-async def measure(
-    statements: Statements, path: Path, acts: Mapping[str, Callable[[], Awaitable[object]]]
-) -> dict[str, list[int]]:
-    """What each act takes, first among a thousand products and then among a hundred thousand."""
-    taken: dict[str, list[int]] = {name: [] for name in acts}
-    for count in COUNTS:
-        connection = connect(path)
-        connection.execute("DELETE FROM product WHERE id > 1")
-        connection.close()
-        multiply(path, count)
-        for name, act in acts.items():
-            statements.clear()
-            await act()
-            taken[name].append(work_of(path, statements))
-    return taken
-
-
 async def test_finding_products_takes_no_more_work_among_a_hundred_thousand_than_among_a_thousand(
     watched: Core, statements: Statements, tmp_path: Path
 ) -> None:
@@ -299,7 +264,7 @@ async def test_finding_products_takes_no_more_work_among_a_hundred_thousand_than
     acts = {name: find(query) for name, query in LISTS.items()}
     acts["of others, in the order of names"] = find(Query([BY_CATALOG], [Ordering("name")]), (Kind.SERVICE,))
 
-    taken = await measure(statements, tmp_path / "data" / "packshot.sqlite3", acts)
+    taken = await measure(statements, tmp_path / "data" / "packshot.sqlite3", acts, multiply)
 
     assert all(many <= few + few // 4 + 2 for few, many in taken.values()), taken
 
@@ -317,7 +282,7 @@ async def test_deleting_a_product_takes_no_more_work_among_a_hundred_thousand_th
         # The same statements are then measured with the next product, since this one is gone.
         statements[:] = [(sql, tuple(701 if value == 700 else value for value in values)) for sql, values in statements]
 
-    taken = await measure(statements, tmp_path / "data" / "packshot.sqlite3", {"delete": delete})
+    taken = await measure(statements, tmp_path / "data" / "packshot.sqlite3", {"delete": delete}, multiply)
 
     few, many = taken["delete"]
     assert many <= few + few // 4 + 2, taken
@@ -331,7 +296,7 @@ def test_nothing_that_goes_along_with_a_row_is_searched_for_without_an_index(tmp
 
     walked = [
         f"{table}: {row[3]}"
-        for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE '%id %'")
+        for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE sql LIKE '%id INTEGER PRIMARY KEY%'")
         for row in connection.execute(f"EXPLAIN QUERY PLAN DELETE FROM {table} WHERE rowid = 1").fetchall()
         if row[3].startswith("SCAN")
     ]

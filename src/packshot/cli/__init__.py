@@ -14,6 +14,7 @@ from packshot.cli import (
     doctor,
     event,
     fault,
+    image,
     keys,
     requests,
     reset,
@@ -48,6 +49,7 @@ cli.add_typer(user.cli, name="user")
 cli.add_typer(application.cli, name="app")
 cli.add_typer(catalog.cli, name="catalog")
 cli.add_typer(fault.cli, name="fault")
+cli.add_typer(image.cli, name="image")
 cli.add_typer(event.cli, name="event")
 
 

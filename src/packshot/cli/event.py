@@ -100,12 +100,12 @@ def _line(core: Core, row: tuple[Any, ...]) -> str:
     if state == "failed":
         fate = "given up"
     elif next_at is None:
-        fate = "behind an earlier one of its product"
+        fate = f"behind an earlier one of its {'product' if product_id > 0 else 'image'}"
     else:
         fate = f"next at {_time(next_at)}" + (", overtaken" if overtaken else "")
     age_s = (core.now() - created_at) // 1_000_000
     why = f": {error}" if error else ""
-    about = f" product {product_id}" if product_id else ""
+    about = f" product {product_id}" if product_id > 0 else f" image {-product_id}" if product_id else ""
     return f"{number} {event}{about} to {url}, {age_s} s old, {attempts} attempts, {fate}{why}"
 
 

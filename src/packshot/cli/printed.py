@@ -5,7 +5,7 @@ import json
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -48,8 +48,7 @@ def commands(webhook_url: str, product_id: int, image_id: int, authority: Path |
 
     *authority* is the certificate that curl has to trust, where it would not by itself.
     """
-    trust = f" --cacert {quoted(authority)}" if authority else ""
-    curl = f"curl -sS -w '\\n'{trust} -H 'Content-Type: application/json'"
+    curl = _curl(authority)
     picture = base64.b64encode(tiny_png()).decode()
     place = {"productId": product_id, "id": image_id}
     calls: list[tuple[str, str, dict[str, object]]] = [
@@ -66,6 +65,22 @@ def commands(webhook_url: str, product_id: int, image_id: int, authority: Path |
     return [(title, f"{curl} {webhook_url}{method} \\\n  -d '{json.dumps(values)}'") for title, method, values in calls]
 
 
+def library_commands(
+    base_url: str, pair: Mapping[str, object], guids: Sequence[str], authority: Path | None = None
+) -> list[tuple[str, str]]:
+    """The same as FinerWorks' clients call: list the library and, if images of it are named, delete these."""
+    curl = " ".join([_curl(authority), *(f"-H '{name}: {pair[name]}'" for name in ("web_api_key", "app_key"))])
+    wanted, doomed = json.dumps({"list_products": True}), json.dumps({"guids": list(guids), "library": None})
+    listing = ("List the library", f"{curl} {base_url}/v3/list_images \\\n  -d '{wanted}'")
+    deletion = ("Delete two of its images", f"{curl} -X DELETE {base_url}/v3/delete_images \\\n  -d '{doomed}'")
+    return [listing, deletion] if guids else [listing]
+
+
+def _curl(authority: Path | None) -> str:
+    trust = f" --cacert {quoted(authority)}" if authority else ""
+    return f"curl -sS -w '\\n'{trust} -H 'Content-Type: application/json'"
+
+
 def welcome(webhook_url: str) -> str:
     """What a person has to keep of the first start."""
     return f"\n  Webhook address (shown this once, keep it): {webhook_url}\n"
@@ -76,10 +91,10 @@ def first_keys(pair: Mapping[str, object]) -> str:
     return "\n".join(["  Keys for FinerWorks clients (shown this once, too):", *facts_of(pair)]).replace("\n", "\n    ")
 
 
-def examples(webhook_url: str, product_id: int, image_id: int, authority: Path | None = None) -> str:
+def examples(titled: Sequence[tuple[str, str]]) -> str:
     """What a person sees last at the first start: the commands, ready to paste."""
     lines = ["  Try it: paste these one after the other.", ""]
-    for title, command in commands(webhook_url, product_id, image_id, authority):
+    for title, command in titled:
         lines += [f"# {title}", command, ""]
     return "\n".join(lines)
 

@@ -18,6 +18,7 @@ from packshot.observability import configure_logging
 from packshot.services import demo as samples
 from packshot.services import keys, seeds, setup
 from packshot.services.core import Core
+from packshot.services.samples import PRINTS
 from packshot.services.seeds import Contents
 
 Host = Annotated[str, typer.Option(envvar="PACKSHOT_HOST", metavar="HOST", help="The address to listen on.")]
@@ -100,10 +101,13 @@ def serve(  # noqa: PLR0913, PLR0917 - typer reads the options from the paramete
             return
         webhook_url = str(printed.addresses(base_url, made.user_id, made.webhook_code)["webhook_url"])
         typer.echo(printed.welcome(webhook_url))  # first of all: whatever happens next, the code is not lost
-        typer.echo(printed.first_keys(msgspec.structs.asdict(await keys.create(core, setup.ACCOUNT))) + "\n")
+        pair = msgspec.structs.asdict(await keys.create(core, setup.ACCOUNT))
+        typer.echo(printed.first_keys(pair) + "\n")
         await _fill(core, made, contents, demo=demo)
         authority = tls.authority(certificate[0]) if certificate else None
-        typer.echo(printed.examples(webhook_url, *await setup.next_ids(core), authority))
+        commands = printed.commands(webhook_url, *await setup.next_ids(core), authority)
+        guids = [one.guid for one in PRINTS] if demo else []
+        typer.echo(printed.examples(commands + printed.library_commands(base_url, pair, guids, authority)))
 
     raise typer.Exit(server.run(data, settings, server.Listening(listener, certificate), prepare))
 

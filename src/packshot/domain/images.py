@@ -16,6 +16,12 @@ SINGLE_ROLES: frozenset[ImageRole] = frozenset({"detail", "preview"})
 
 MAX_NAME_CHARACTERS = 255
 
+MAX_CLEANED_CHARACTERS = 200
+"""How long a name is that was cleaned instead of refused."""
+
+_MAX_ENDING = 10
+_MAX_LOOKED_AT = 4096  # characters of a name: a megabyte is not worth cleaning
+
 PUBLIC_PREFIX = "/upload/iblock/"
 """What public addresses begin with, as Bitrix24's do."""
 
@@ -77,6 +83,26 @@ def file_name(text: str) -> str:
         raise InvalidValue("name", "The file name is not specified")
     if name in {".", ".."}:
         raise InvalidValue("name", "The file name means a folder")
-    if any(character in _FORBIDDEN_IN_NAMES or unicodedata.category(character) in {"Cc", "Cs"} for character in name):
+    if any(_is_forbidden(character) for character in name):
         raise InvalidValue("name", "The file name contains invalid characters")
     return name
+
+
+def cleaned_name(text: str) -> str:
+    """The name that is made of *text* where none is refused, at most 200 characters; empty if nothing is left of it.
+
+    NFC, without characters that nobody sees; underscores stand for those that `file_name` refuses. What is too long
+    loses the end of its stem and keeps its ending.
+    """
+    name = unicodedata.normalize("NFC", text[:_MAX_LOOKED_AT].translate(_INVISIBLE)).strip()
+    name = "".join("_" if _is_forbidden(character) else character for character in name)
+    if name in {".", ".."}:
+        return "_"
+    stem, dot, ending = name.rpartition(".")
+    if len(name) <= MAX_CLEANED_CHARACTERS or not stem or len(ending) > _MAX_ENDING:
+        return name[:MAX_CLEANED_CHARACTERS].strip()
+    return stem[: MAX_CLEANED_CHARACTERS - len(dot + ending)] + dot + ending
+
+
+def _is_forbidden(character: str) -> bool:
+    return character in _FORBIDDEN_IN_NAMES or unicodedata.category(character) in {"Cc", "Cs"}

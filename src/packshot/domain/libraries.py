@@ -87,6 +87,15 @@ class LibraryImage(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: int | None
 
 
+class ImageChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What becomes of the image with that guid; None leaves a value as it is."""
+
+    guid: str
+    title: str | None = None
+    description: str | None = None
+    active: bool | None = None
+
+
 Sort = Literal["id", "title", "name", "size_bytes", "created_at"]
 
 
@@ -98,9 +107,9 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     expire at `now` or before are not there.
     """
 
-    place: Place
-    now: int
-    shared: bool
+    place: Place = Place()
+    now: int = 0
+    shared: bool = True
     search: str = ""
     guids: tuple[str, ...] | None = None
     active: bool | None = None

@@ -48,6 +48,16 @@ class ImageLimits(msgspec.Struct, frozen=True):
     decoded_bytes: int = 256 * 1024 * 1024
 
 
+class PrintLimits(ImageLimits, frozen=True):
+    """The same for files to be printed, which are much larger; `at_once`: how many may be on their way in together."""
+
+    upload_bytes: int = 300 * 1024 * 1024
+    frame_px: int = 250_000_000
+    total_px: int = 500_000_000
+    decoded_bytes: int = 2_000_000_000
+    at_once: int = 4
+
+
 def check_size(size_bytes: int, limits: ImageLimits) -> None:
     """Refuse more bytes than an upload may have. Raises: ImageTooLarge."""
     if size_bytes > limits.upload_bytes:

@@ -175,8 +175,12 @@ async def _unsent(_: dict[str, Any]) -> None:
 
 
 def _method(path: str) -> str:
-    """The last part of an address, in lower case and without the suffix that chooses the format."""
-    name = path.rstrip("/").rpartition("/")[2].lower()
+    """The last part of an address, in lower case and without the suffix that chooses the format.
+
+    Of an upload to `images/GUID` it is `images`.
+    """
+    *_, before, name = "", "", *filter(None, path.lower().split("/"))
+    name = before if before == "images" else name
     return next((name.removesuffix(suffix) for suffix in _FORMATS if name.endswith(suffix)), name)
 
 

@@ -22,6 +22,7 @@ FLUSH_S = 0.1
 """How long a call waits for company before it is written."""
 
 _FILE_BYTES = 16 * 1024 * 1024
+_KEPT_BYTES = 36 * 1024 * 1024
 _NOT_CALLS = frozenset({"/healthz", "/readyz", "/metrics"})
 
 _log = structlog.get_logger("packshot.emulator")
@@ -107,6 +108,8 @@ class _Body:
 
     def add(self, chunk: bytes) -> None:
         self._size_bytes += len(chunk)
+        if self._size_bytes > _KEPT_BYTES:  # a print file: only those who stream it never hold it
+            self._kept = None
         if self._kept is not None:
             self._kept.append(chunk)
 

@@ -5,11 +5,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import msgspec
 
 from packshot.domain.access import Principal
-from packshot.domain.originals import ImageLimits
+from packshot.domain.originals import ImageLimits, PrintLimits
 from packshot.services.outbound import Outbound
 from packshot.storage.blobs import BlobStore
 from packshot.storage.database import Database
@@ -66,8 +67,9 @@ class Core:
     """What services work with. `clock` gives Unix seconds; `signing_keys` are by id, the highest one signs.
 
     `sealer` encrypts the secrets that have to be kept readable, under the key file beside the database.
-    `outbound` sends to addresses from outside. `event_counts` has what metrics show of events. `hashing` bounds
-    how many passwords are hashed at once.
+    `outbound` sends to addresses from outside and fetches from there. `event_counts` has what metrics show of events.
+    `hashing` bounds how many passwords are hashed at once. `staging` has the files of uploads that come in piece by
+    piece, which `prints.at_once` bounds.
     """
 
     db: Database
@@ -77,6 +79,7 @@ class Core:
     signing_keys: Mapping[int, bytes]
     sealer: Sealer
     limits: ImageLimits
+    prints: PrintLimits
     downloads: DownloadSettings
     upkeep: UpkeepSettings
     events: EventSettings
@@ -84,6 +87,7 @@ class Core:
     outbound: Outbound
     event_counts: Counter[str] = field(default_factory=Counter)
     principals: dict[tuple[int, str], tuple[float, Principal]] = field(default_factory=dict)
+    staging: set[Path] = field(default_factory=set)
     hashing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
 
     def now(self) -> int:

@@ -8,14 +8,17 @@ import msgspec
 from packshot.domain.access import Principal
 from packshot.domain.catalogs import Section
 from packshot.domain.images import ImageRole
+from packshot.domain.inventory import NewInventoryProduct
+from packshot.domain.libraries import NewLibraryImage, Place
 from packshot.domain.products import Fields
 from packshot.imaging.sketch import Colour, Subject, View, draw
-from packshot.services import catalogs, images, products
+from packshot.services import catalogs, images, inventory, libraries, originals, products
 from packshot.services.core import Core
 from packshot.services.originals import Upload
 from packshot.services.product_parts import NewValues, Parts, Text
-from packshot.services.samples import QUALITIES, SAMPLES, SECTIONS, Sample
+from packshot.services.samples import PRINTS, QUALITIES, SAMPLES, SECTIONS, Print, Sample
 from packshot.services.setup import SCOPES, Seed
+from packshot.storage.database import Tx
 
 DETAIL_PX = 900
 PREVIEW_PX = 400
@@ -51,9 +54,10 @@ async def fill(
 
     In a store without products and images that product is 1 and the first image on it is 1, `test.jpeg` in
     the role `more`: the ids that the commands in Bitrix24's documentation are written with (pages
-    catalog.productImage.get, list and delete). *progress* is told after each product how many there are now and
-    how many there will be. What is in *drawn* is not drawn again, and what is drawn goes there. Cut short, it leaves
-    what it has added so far.
+    catalog.productImage.get, list and delete). Behind the products come the images of the library that the command in
+    FinerWorks' documentation deletes, each with a product of the virtual inventory. *progress* is told after each
+    product how many there are now and how many there will be. What is in *drawn* is not drawn again, and what is drawn
+    goes there. Cut short, it leaves what it has added so far.
 
     Raises:
         Conflict: the catalogue has a product, section or property with one of the codes already.
@@ -80,6 +84,8 @@ async def fill(
         await _add_pictures(core, caller, ids[sample.code], sample, drawn)
         if progress:
             progress(done, len(line))
+    for one in PRINTS:
+        await _add_print(core, caller, one, drawn)
     return ids[SAMPLES[0].code]
 
 
@@ -137,6 +143,30 @@ async def _add_pictures(
     for picture in pictures:
         upload = _upload(picture.name, drawn[picture.drawing])
         await images.add_to_product(core, caller, product_id, picture.role, upload)
+
+
+async def _add_print(core: Core, caller: Principal, one: Print, drawn: dict[Drawing, bytes]) -> None:
+    """Its bytes are those of the sample's detail picture, which is drawn by now."""
+    sample = next(sample for sample in SAMPLES if sample.code == one.sample)
+    name = f"{one.sample}.jpeg"
+    new = NewLibraryImage(
+        guid=one.guid,
+        place=Place(),
+        name=name,
+        title=one.title,
+        description=sample.summary,
+        created_at=core.now(),
+        address=images.new_address(),
+    )
+
+    async def work(tx: Tx, blob_ids: list[int]) -> None:
+        await libraries.put(tx, caller, [(new, blob_ids[0])])
+
+    upload = _upload(name, drawn[Drawing(sample.subject, sample.colour)])
+    examined = await originals.examine(core, upload)
+    await originals.store(core, caller.account_id, [examined], work)
+    product = NewInventoryProduct(guid=images.new_guid(), product_code=one.product_code, name=f"Print {one.title}")
+    await inventory.add(core, caller, one.guid, product)
 
 
 def _pictures(sample: Sample) -> list[Picture]:

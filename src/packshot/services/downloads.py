@@ -64,7 +64,7 @@ async def open_link(core: Core, token: str) -> Original:
 
 async def open_address(core: Core, address: str) -> Original:
     """The original behind an image's public address. Raises: NotFound."""
-    original = await images.find_original_at(core.db, address)
+    original = await images.find_original_at(core.db, address, core.now())
     if original is None:
         raise NotFound("image", address)
     return original

@@ -13,7 +13,7 @@ from packshot.domain.images import ProductImage
 from packshot.domain.libraries import LibraryImage
 from packshot.domain.products import Kind
 from packshot.services.core import EventSettings
-from packshot.storage import accounts, handlers, offline, outbox, products
+from packshot.storage import accounts, applications, handlers, offline, outbox, products
 from packshot.storage.database import Tx
 
 ProductEvent = Literal["CATALOG.PRODUCT.ON.ADD", "CATALOG.PRODUCT.ON.UPDATE", "CATALOG.PRODUCT.ON.DELETE"]
@@ -37,8 +37,7 @@ def begin(settings: EventSettings, connector: str) -> None:
 
 async def note_product(tx: Tx, caller: Principal, event: ProductEvent, product_id: int, kind: int, now: int) -> None:
     """Note that a product was added, changed or deleted, for everybody who listens."""
-    for listener in await handlers.of_listeners(tx, caller.account_id, event):
-        await note(tx, caller, listener, product_id, {"FIELDS": {"ID": product_id, "TYPE": int(kind)}}, now)
+    await _note_all(tx, caller, event, product_id, {"ID": product_id, "TYPE": int(kind)}, now)
 
 
 async def note_image(
@@ -49,8 +48,25 @@ async def note_image(
     Events of a product's images come in the order of that product, those of a library in that of the image.
     """
     fields: Data = {"ID": image.id, "GUID": image.guid, "PRODUCT_ID": image.product_id, "ROLE": image.role}
+    await _note_all(tx, caller, event, image.product_id or -image.id, fields, now)
+
+
+async def note_detached(tx: Tx, caller: Principal, image: ProductImage, now: int) -> None:
+    """Note that an image left its product for the library alone, in the order of that product."""
+    fields: Data = {"ID": image.id, "GUID": image.guid, "PRODUCT_ID": None, "ROLE": None}
+    await _note_all(tx, caller, "PACKSHOT.IMAGE.ON.UPDATE", image.product_id, fields, now)
+
+
+async def _note_all(
+    tx: Tx, caller: Principal, event: ImageEvent | ProductEvent, order: int, fields: Data, now: int
+) -> None:
     for listener in await handlers.of_listeners(tx, caller.account_id, event):
-        await note(tx, caller, listener, image.product_id or -image.id, {"FIELDS": fields}, now)
+        await note(tx, caller, listener, order, {"FIELDS": fields}, now)
+
+
+async def is_heard(tx: Tx, caller: Principal, *wanted: ImageEvent | ProductEvent) -> bool:
+    """Whether anybody listens to one of these events."""
+    return any([await handlers.of_listeners(tx, caller.account_id, event) for event in wanted])
 
 
 async def note_new_look(tx: Tx, caller: Principal, product_id: int, now: int) -> None:
@@ -66,7 +82,7 @@ async def note(tx: Tx, caller: Principal, listener: Listener, product_id: int, d
     """Note one event for one who listens: to be sent, or to be fetched."""
     text = _encoder.encode(data).decode()
     if listener.receiver_id is not None:
-        user_id = listener.user_id or caller.user_id
+        user_id = listener.user_id or caller.user_id or await _somebody(tx, listener.application_id)
         await outbox.add_event(tx, caller.account_id, listener, (product_id, text, user_id, now))
     elif not (listener.connector and _is_own(caller, listener)):
         message_id = hashlib.blake2b(f"{listener.event}|{text}".encode(), digest_size=16).hexdigest()
@@ -74,20 +90,27 @@ async def note(tx: Tx, caller: Principal, listener: Listener, product_id: int, d
 
 
 async def note_install(tx: Tx, application: Application, url: str, now: int) -> None:
-    """Note that an application was registered, for itself at its own address.
-
-    The tokens that it gets are an administrator's, or those of another user where no administrator may use it.
-    """
-    everybody = await accounts.of_users(tx, application.account_id)
-    users = [user for user in everybody if user.disabled_at is None and user.id in (application.members or [user.id])]
-    ids = [user.id for user in sorted(users, key=lambda user: user.role != "administrator")]
-    user_id = ids[0] if ids else 0
+    """Note that an application was registered, for itself at its own address."""
+    user_id = await _somebody(tx, application.id)
     receiver_id = await handlers.add_receiver(tx, (application.account_id, application.id), url, None, now)
     listener = Listener(0, application.id, receiver_id, INSTALL, user_id, "")
     handler_id = await handlers.add_handler(tx, application.account_id, listener, "", now)
     listener = msgspec.structs.replace(listener, handler_id=handler_id)
     data = _encoder.encode({"VERSION": 1, "ACTIVE": "Y", "INSTALLED": "Y", "LANGUAGE_ID": "en"}).decode()
     await outbox.add_event(tx, application.account_id, listener, (0, data, user_id, now))
+
+
+async def _somebody(tx: Tx, application_id: int | None) -> int:
+    """Whose tokens an application gets with what no user caused; 0 for an outgoing webhook, which gets none.
+
+    They are an administrator's, or those of another user where no administrator may use it.
+    """
+    application = None if application_id is None else await applications.find_by_id(tx, application_id)
+    if application is None:
+        return 0
+    everybody = await accounts.of_users(tx, application.account_id)
+    users = [user for user in everybody if user.disabled_at is None and user.id in (application.members or [user.id])]
+    return min(((user.role != "administrator", user.id) for user in users), default=(True, 0))[1]
 
 
 def _is_own(caller: Principal, listener: Listener) -> bool:

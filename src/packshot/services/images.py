@@ -2,6 +2,7 @@
 
 import hashlib
 import uuid
+from collections.abc import Sequence
 
 from packshot.domain.access import Principal, require_right
 from packshot.domain.errors import InvalidRequest, NotFound
@@ -11,8 +12,14 @@ from packshot.services import events, originals
 from packshot.services.access import random_text
 from packshot.services.core import Core
 from packshot.services.originals import Upload
-from packshot.storage import catalogs, images, products
-from packshot.storage.database import Tx
+from packshot.storage import catalogs, images, library, products
+from packshot.storage.database import Reads, Tx
+
+MAX_NOTED = 1_000
+"""How many images that leave a product one change notes at most: each costs every listener a row."""
+
+AT_ONCE = 500
+"""How many images one statement takes off a product."""
 
 
 async def add_to_product(
@@ -32,7 +39,7 @@ async def add_to_product(
     """
     require_right(caller, "image:write")
     name = file_name(upload.name)
-    await _require_place(core, caller, product_id, role)
+    await require_place(core.db, caller, product_id, role)
     examined = await originals.examine(core, upload)
     new = NewImage(product_id, role, name, new_address(), new_guid(), core.now())
 
@@ -68,9 +75,28 @@ async def put(tx: Tx, caller: Principal, new: NewImage, blob_id: int) -> Product
 
 
 async def clear(tx: Tx, caller: Principal, product_id: int, role: ImageRole, now: int) -> None:
-    """Delete the image in that single role inside a work, if there is one, and note it."""
-    if gone := await images.remove_role(tx, caller.account_id, product_id, role):
-        await events.note_image(tx, caller, "PACKSHOT.IMAGE.ON.DELETE", gone, now)
+    """Take the image in that single role off its product inside a work, if there is one: see `let_go`."""
+    if image := await images.find_in_role(tx, caller.account_id, product_id, role):
+        await let_go(tx, caller, [image], now)
+
+
+async def let_go(tx: Tx, caller: Principal, leaving: Sequence[ProductImage], now: int) -> None:
+    """Take images off their products inside a work, and note the first `MAX_NOTED` of them.
+
+    They are deleted, but for those that something is sold of: these stay in the library, since nobody asked for
+    their end.
+    """
+    sold: set[int] = set()
+    for first in range(0, len(leaving), AT_ONCE):
+        ids = [image.id for image in leaving[first : first + AT_ONCE]]
+        sold |= await images.detach_sold(tx, caller.account_id, ids)
+        if unsold := [image_id for image_id in ids if image_id not in sold]:
+            await library.remove_images(tx, caller.account_id, unsold)
+    for image in leaving[:MAX_NOTED]:
+        if image.id in sold:
+            await events.note_detached(tx, caller, image, now)
+        else:
+            await events.note_image(tx, caller, "PACKSHOT.IMAGE.ON.DELETE", image, now)
 
 
 async def get(core: Core, caller: Principal, product_id: int, image_id: int) -> ProductImage:
@@ -87,12 +113,12 @@ async def list_of_product(core: Core, caller: Principal, product_id: int, query:
     require_right(caller, "image:read")
     page = await images.list_images(core.db, caller.account_id, product_id, query)
     if not page.rows:
-        await _require_product(core, caller, product_id)
+        await _require_product(core.db, caller, product_id)
     return page
 
 
 async def remove_from_product(core: Core, caller: Principal, product_id: int, image_id: int) -> None:
-    """Delete the image. Its bytes stay until upkeep finds that nothing points at them.
+    """Delete the image, with all that is sold of it. Its bytes stay until upkeep finds that nothing points at them.
 
     Raises:
         Forbidden: the caller may only look.
@@ -102,38 +128,33 @@ async def remove_from_product(core: Core, caller: Principal, product_id: int, im
     now = core.now()
 
     async def work(tx: Tx) -> bool:
-        taken = await take(tx, caller, product_id, image_id, now)
-        if taken:
-            await events.note_new_look(tx, caller, product_id, now)
-        return taken
+        gone = await images.remove_image(tx, caller.account_id, product_id, image_id)
+        if gone is None:
+            return False
+        await events.note_image(tx, caller, "PACKSHOT.IMAGE.ON.DELETE", gone, now)
+        await events.note_new_look(tx, caller, product_id, now)
+        return True
 
     if not await core.db.write(work):
         raise await _missing(core, caller, product_id, image_id)
 
 
-async def take(tx: Tx, caller: Principal, product_id: int, image_id: int, now: int) -> bool:
-    """Delete an image inside a work and note it; False if it is not on that product."""
-    gone = await images.remove_image(tx, caller.account_id, product_id, image_id)
-    if gone is not None:
-        await events.note_image(tx, caller, "PACKSHOT.IMAGE.ON.DELETE", gone, now)
-    return gone is not None
-
-
 async def _missing(core: Core, caller: Principal, product_id: int, image_id: int) -> NotFound:
-    await _require_product(core, caller, product_id)
+    await _require_product(core.db, caller, product_id)
     return NotFound("image", image_id)
 
 
-async def _require_product(core: Core, caller: Principal, product_id: int) -> int:
-    catalog_id = await products.find_catalog_of(core.db, caller.account_id, product_id)
+async def _require_product(reads: Reads, caller: Principal, product_id: int) -> int:
+    catalog_id = await products.find_catalog_of(reads, caller.account_id, product_id)
     if catalog_id is None:
         raise NotFound("product", product_id)
     return catalog_id
 
 
-async def _require_place(core: Core, caller: Principal, product_id: int, role: ImageRole) -> None:
-    catalog_id = await _require_product(core, caller, product_id)
+async def require_place(reads: Reads, caller: Principal, product_id: int, role: ImageRole) -> None:
+    """Refuse a product that is not there, or that has no place for that role. Raises: NotFound, InvalidRequest."""
+    catalog_id = await _require_product(reads, caller, product_id)
     if role in SINGLE_ROLES:
         return
-    if await catalogs.find_gallery_property(core.db, caller.account_id, catalog_id) is None:
+    if await catalogs.find_gallery_property(reads, caller.account_id, catalog_id) is None:
         raise InvalidRequest("", "The product has no property for more pictures: create a file property MORE_PHOTO")

@@ -1,21 +1,24 @@
-"""Storing originals: uploads are examined, then their bytes are written, then all that points at them in one work."""
+"""Storing originals: uploads are examined, then their bytes are written, then all that points at them in one work.
+
+Large ones come in piece by piece: they are staged, and examined where they lie.
+"""
 
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TypeVar
 
 import msgspec
 
-from packshot.domain.errors import PackshotError, Unavailable
-from packshot.domain.originals import Header, NewBlob, check_header, check_size
+from packshot.domain.errors import LimitReached, PackshotError, Unavailable
+from packshot.domain.originals import Header, ImageLimits, NewBlob, check_header, check_size
 from packshot.imaging.probe import probe
 from packshot.services import accounts
 from packshot.services.core import Core
 from packshot.storage import blob_rows
 from packshot.storage.blob_rows import StoredBlob
-from packshot.storage.blobs import new_key
+from packshot.storage.blobs import Bytes, Staged, new_key
 from packshot.storage.database import Tx
 
 Result = TypeVar("Result")
@@ -37,7 +40,7 @@ class Upload(msgspec.Struct, frozen=True):
 class Examined(msgspec.Struct, frozen=True):
     """The bytes of an upload with what they are; nothing of it has been stored yet."""
 
-    data: bytes
+    data: bytes | Staged
     blob: NewBlob
 
 
@@ -54,14 +57,63 @@ async def examine(core: Core, upload: Upload) -> Examined:
 
     def look() -> Examined:
         data = upload.read()
-        check_size(len(data), core.limits)
-        header: Header = probe(data)
-        check_header(header, core.limits)
+        header = _header(data, core.limits)
         return Examined(data, NewBlob(hashlib.sha256(data).hexdigest(), len(data), header))
 
     if upload.about_bytes <= INLINE_BYTES:
         return look()
     return await asyncio.get_running_loop().run_in_executor(core.threads, look)
+
+
+@contextlib.asynccontextmanager
+async def staging(core: Core) -> AsyncIterator[Staged]:
+    """An upload to `append` to, which is gone when the block ends, unless it was stored.
+
+    Raises:
+        LimitReached: as many as may be are on their way in.
+    """
+    _require_slot(core)
+    staged = core.blobs.stage()
+    try:
+        yield staged
+    finally:
+        core.staging.discard(staged.path)
+        await core.blobs.discard(staged)
+
+
+async def append(core: Core, staged: Staged, piece: Bytes) -> None:
+    """Take the next piece of an upload, which counts as on its way in from the first one on: who is silent does not.
+
+    Raises:
+        LimitReached: others came before it.
+        StoreFull, Unavailable: as `store`.
+    """
+    if staged.path not in core.staging:
+        _require_slot(core)
+        core.staging.add(staged.path)
+    await core.blobs.append(staged, piece)
+
+
+def _require_slot(core: Core) -> None:
+    if len(core.staging) >= core.prints.at_once:
+        raise LimitReached("uploads at once", retry_after_s=1)
+
+
+async def examine_staged(core: Core, staged: Staged, limits: ImageLimits) -> Examined:
+    """Look at an upload that is staged as a whole. Raises: UnacceptableImage, Unavailable."""
+
+    def look() -> Examined:
+        header = _header(core.blobs.view(staged), limits)
+        return Examined(staged, NewBlob(staged.digest.hexdigest(), staged.size_bytes, header))
+
+    return await asyncio.get_running_loop().run_in_executor(core.threads, look)
+
+
+def _header(data: Bytes, limits: ImageLimits) -> Header:
+    check_size(len(data), limits)
+    header = probe(data)
+    check_header(header, limits)
+    return header
 
 
 async def store(
@@ -77,21 +129,25 @@ async def store(
         PackshotError: whatever the work raises.
     """
     begun = core.now()
+    own: list[_Brought] = []
     for _ in range(_TRIES):
-        if done := await _try_to_store(core, account_id, originals, work, begun):
+        brought = await _bring_all(core, account_id, originals, own)
+        if done := await _commit(core, account_id, originals, work, brought, begun):
             return done[0]
+        own = [one for one in brought if one.own_key]  # kept for the next try: what was staged is used up
+    await _discard(core, _keys(own))
     raise Unavailable("blob store")
 
 
-async def _try_to_store(
+async def _commit(
     core: Core,
     account_id: int,
     originals: Sequence[Examined],
     work: Callable[[Tx, list[int]], Awaitable[Result]],
+    brought: Sequence[_Brought],
     begun: int,
 ) -> tuple[Result] | None:
     """Bytes first, pointers second. None when a blob to share was doomed in between: look again."""
-    brought = await _bring_all(core, account_id, originals)
 
     async def commit(tx: Tx) -> tuple[tuple[Result], set[str]] | None:
         ids = await _point(tx, account_id, brought, begun)
@@ -100,7 +156,6 @@ async def _try_to_store(
         done = await work(tx, [ids[original.blob.digest][0] for original in originals])
         return (done,), {key for _, key in ids.values() if key}
 
-    keys = {one.own_key for one in brought if one.own_key}
     if core.now() - begun > core.upkeep.grace_s // 2 * 1_000_000:
         raise Unavailable("blob store")  # so slow that the sweep might take the bytes before they have a row
     try:
@@ -108,23 +163,34 @@ async def _try_to_store(
     except Unavailable:
         raise  # nobody knows whether it was committed: the sweep finds the bytes if they are not needed
     except PackshotError:
-        await _discard(core, keys)
+        await _discard(core, _keys(brought))
         raise
-    done, used = committed or (None, set())
-    await _discard(core, keys - used)
+    if committed is None:
+        return None
+    done, used = committed
+    await _discard(core, _keys(brought) - used)
     return done
 
 
-async def _bring_all(core: Core, account_id: int, originals: Sequence[Examined]) -> list[_Brought]:
-    """Equal bytes are brought once."""
-    brought: list[_Brought] = []
+async def _bring_all(
+    core: Core, account_id: int, originals: Sequence[Examined], own: Sequence[_Brought]
+) -> list[_Brought]:
+    """Equal bytes are brought once, and those in *own* are there already."""
+    brought = list(own)
+    missing = {original.blob.digest: original for original in originals}
+    for one in own:
+        del missing[one.blob.digest]
     try:
-        for original in {original.blob.digest: original for original in originals}.values():
+        for original in missing.values():
             brought.append(await _bring(core, account_id, original))  # noqa: PERF401 - the list is needed half-made
     except PackshotError:
-        await _discard(core, {one.own_key for one in brought if one.own_key})
+        await _discard(core, _keys(brought))
         raise
     return brought
+
+
+def _keys(brought: Sequence[_Brought]) -> set[str]:
+    return {one.own_key for one in brought if one.own_key}
 
 
 async def _bring(core: Core, account_id: int, original: Examined) -> _Brought:

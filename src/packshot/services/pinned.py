@@ -2,10 +2,13 @@
 
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
+from functools import cache
 from typing import Any
 
 import httpcore
 from httpcore import AnyIOBackend, AsyncNetworkBackend, AsyncNetworkStream
+
+from packshot.domain.errors import ImageTooLarge
 
 Failed = (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol)
 """What httpcore raises when a request fails."""
@@ -13,11 +16,18 @@ Failed = (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolErr
 KEPT_CONNECTIONS = 32
 KEPT_S = 5.0
 MOST_READ_BYTES = 128 * 1024
-"""How much is read of one answer, whatever it is: a flood of interim answers would keep the event loop busy."""
+"""How much is read of one answer, whatever it is: a flood of interim answers would keep the event loop busy.
+
+Of a file this is how much may stand around it: heads, and the frames of its chunks beyond a sixteenth of it.
+"""
+_FRAMED = 16
 
 
 class Metered(AsyncNetworkStream):
-    """A connection that fails once more than `MOST_READ_BYTES` were read of it since something was written."""
+    """A connection that fails once more than `MOST_READ_BYTES` were read of it since something was written.
+
+    What its reader says to be of a file does not count.
+    """
 
     def __init__(self, inside: AsyncNetworkStream) -> None:
         self._inside = inside
@@ -30,6 +40,10 @@ class Metered(AsyncNetworkStream):
         if self._read_bytes > MOST_READ_BYTES:
             raise httpcore.ReadError("the answer is too long")
         return data
+
+    def uncount(self, of_file_bytes: int) -> None:
+        """Let that much be read again."""
+        self._read_bytes -= of_file_bytes
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - httpcore's
         """Send bytes; what is read from now on is counted anew."""
@@ -92,9 +106,32 @@ def pool(
 ) -> httpcore.AsyncConnectionPool:
     """A pool that reads no proxy from the environment, follows no redirect, and keeps idle connections briefly."""
     return httpcore.AsyncConnectionPool(
-        ssl_context=tls or httpcore.default_ssl_context(),
+        ssl_context=tls or _trusting(),
         max_connections=None,
         max_keepalive_connections=KEPT_CONNECTIONS,
         keepalive_expiry=KEPT_S,
         network_backend=Pinned(addresses, check),
     )
+
+
+async def content(response: httpcore.Response, limit_bytes: int) -> bytearray:
+    """The file in a response that came over a connection of ours, whatever its head says of the length.
+
+    Raises:
+        ImageTooLarge: there is more.
+        httpcore.ReadError, httpcore.ProtocolError: it ends early, or too much stands around it.
+    """
+    connection: Metered = response.extensions["network_stream"]
+    file = bytearray()
+    async for chunk in response.aiter_stream():
+        file += chunk
+        if len(file) > limit_bytes:
+            raise ImageTooLarge(limit_bytes, len(file), "bytes")
+        connection.uncount(len(chunk) + len(chunk) // _FRAMED)
+    return file
+
+
+@cache
+def _trusting() -> ssl.SSLContext:
+    """Whom everybody trusts: slow to read, so once."""
+    return httpcore.default_ssl_context()

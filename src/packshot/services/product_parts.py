@@ -140,8 +140,8 @@ async def _change_gallery(tx: Tx, hand: Hand, one: Declared, new: NewValues) -> 
     account_id = hand.caller.account_id
     shown = await image_rows.of_products(tx, account_id, [hand.product_id])
     there = {image.id: image for image in shown if image.role == "more"}
-    for image_id in _leaving(one.id, list(there), new):
-        await images.take(tx, hand.caller, hand.product_id, image_id, hand.now)
+    leaving = _leaving(one.id, list(there), new)
+    await images.let_go(tx, hand.caller, [image for image in there.values() if image.id in leaving], hand.now)
     for value in new.values:
         if isinstance(value, File):
             await _put(tx, hand, "more", value.upload)

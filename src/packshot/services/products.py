@@ -27,6 +27,7 @@ from packshot.domain.products import (
 )
 from packshot.services import events, originals, product_parts
 from packshot.services.core import Core
+from packshot.services.images import let_go
 from packshot.services.product_parts import NOTHING, Hand, Parts
 from packshot.storage import accounts, catalogs, images, products, property_values
 from packshot.storage.database import Reads, Tx
@@ -179,7 +180,7 @@ async def _update(tx: Tx, hand: Hand, before: Fields, changes: Fields, parts: Pa
 
 
 async def remove(core: Core, caller: Principal, product_id: int, kinds: Collection[Kind]) -> None:
-    """Delete the product with its variations and all their images.
+    """Delete the product with its variations and all their images; those that something is sold of stay in the library.
 
     Raises:
         Forbidden: the caller may only look.
@@ -191,6 +192,7 @@ async def remove(core: Core, caller: Principal, product_id: int, kinds: Collecti
     async def work(tx: Tx) -> None:
         fields = await _require(tx, caller, product_id, kinds)
         gone = [*await products.of_parent(tx, caller.account_id, product_id), (product_id, int(fields["kind"] or 0))]
+        await let_go(tx, caller, await images.of_family(tx, caller.account_id, product_id), now)
         await products.remove_product(tx, caller.account_id, product_id)
         if fields["parent_id"]:
             await products.settle_parent(tx, caller.account_id, int(fields["parent_id"]))

@@ -27,6 +27,15 @@ class Sample(msgspec.Struct, frozen=True):
     first_name: str = ""
 
 
+class Print(msgspec.Struct, frozen=True):
+    """An image of the library on no product, of the sample with that code, and what is sold of it under `title`."""
+
+    guid: str
+    sample: str
+    title: str
+    product_code: str
+
+
 class Quality(msgspec.Struct, frozen=True):
     """A property of the shop's products, with its values by the codes of the samples."""
 
@@ -228,6 +237,13 @@ SAMPLES: tuple[Sample, ...] = (
     ),
 )
 """What the shop sells. The first one becomes product 1, and the first of its `views` image 1."""
+
+PRINTS = (
+    Print("2d273599-962a-498c-be07-cec9e80bacf2", "poster-first-light", "First Light", "5M41M9S8X10"),
+    Print("7c5c9470-cf14-4ba0-89ff-97197c6989c2", "poster-last-light", "Last Light", "5M41M9S8X10"),
+)
+"""What the shop has printed on demand: the guids are those that the command of FinerWorks' documentation deletes (page
+DELETE-v3-delete_images)."""
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Kitchen": ("harbour-mug", "fog-mug", "olive-oil-terrace", "elderflower-cordial"),

@@ -1,6 +1,6 @@
 """What happens to bytes that nothing points at: doomed, later deleted; and files nobody knows: swept.
 
-Rows of codes, tokens and logins that have ended are purged along with them.
+Rows of codes, tokens and logins that have ended are purged along with them, and images whose time is over are deleted.
 
 The database alone says what exists. Every step may be repeated, stopped or killed at any point.
 """
@@ -12,7 +12,7 @@ import msgspec
 import structlog
 
 from packshot.domain.errors import PackshotError
-from packshot.services import deliveries
+from packshot.services import deliveries, libraries
 from packshot.services.core import DAY_S, Core
 from packshot.storage import blob_rows, tokens
 
@@ -25,7 +25,7 @@ _log = structlog.get_logger("packshot.upkeep")
 class Round(msgspec.Struct, frozen=True):
     """What one round did: orphans doomed, doomed blobs deleted, unknown files and unfinished uploads swept.
 
-    `ended`: rows of codes, tokens and logins that were purged.
+    `ended`: rows of codes, tokens and logins that were purged. `expired`: images deleted from temporary libraries.
     """
 
     doomed: int = 0
@@ -33,6 +33,7 @@ class Round(msgspec.Struct, frozen=True):
     swept: int = 0
     staging: int = 0
     ended: int = 0
+    expired: int = 0
 
 
 async def run_for_ever(core: Core) -> None:
@@ -52,10 +53,11 @@ async def run_for_ever(core: Core) -> None:
 
 
 async def run_once(core: Core) -> Round:
-    """Doom, reap and sweep once. Raises: Unavailable."""
+    """Expire, doom, reap and sweep once. Raises: Unavailable."""
     staging = await core.blobs.sweep_staging(core.upkeep.grace_s)
     await deliveries.purge(core)
-    return Round(await doom(core), await reap(core), await sweep(core), staging, await purge(core))
+    expired = await libraries.expire(core)
+    return Round(await doom(core), await reap(core), await sweep(core), staging, await purge(core), expired)
 
 
 async def doom(core: Core) -> int:
@@ -97,7 +99,7 @@ async def sweep(core: Core) -> int:
     count = 0
     for number, key in enumerate(await core.blobs.of_keys(core.upkeep.grace_s)):
         if number % BATCH == 0:
-            await asyncio.sleep(0)  # reads never suspend: let requests in between
+            await asyncio.sleep(0)  # reads hardly ever suspend: let requests in between
         if not await blob_rows.has_key(core.db, key):
             await core.blobs.delete(key)
             count += 1

@@ -3,7 +3,7 @@
 Images that are values of a property lie in the same table, marked with its id, and are no product images.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from packshot.domain.images import NewImage, ProductImage
 from packshot.domain.originals import Original
@@ -41,6 +41,17 @@ async def find_image(reads: Reads, account_id: int, product_id: int, image_id: i
     return None if row is None else ProductImage(*row)
 
 
+async def find_in_role(reads: Reads, account_id: int, product_id: int, role: str) -> ProductImage | None:
+    """Whatever image has that single role on the product."""
+    # Both conditions on the role: the index of single roles is used only where its own one is in the statement.
+    row = await reads.one(
+        f"SELECT {_COLUMNS} FROM image"
+        " WHERE product_id = ?1 AND role = ?3 AND role IN ('detail', 'preview') AND account_id = ?2",
+        product_id, account_id, role,
+    )  # fmt: skip
+    return None if row is None else ProductImage(*row)
+
+
 async def list_images(reads: Reads, account_id: int, product_id: int, query: Query) -> Page[ProductImage]:
     """One page of a product's images."""
     return await page(reads, _IMAGES, (product_id, account_id), query, lambda row: ProductImage(*row))
@@ -53,6 +64,16 @@ async def of_products(reads: Reads, account_id: int, product_ids: Collection[int
         f"SELECT {_COLUMNS} FROM image"
         f" WHERE product_id IN ({marks}) AND account_id = ?1 AND property_id IS NULL ORDER BY product_id, id",
         account_id, *product_ids,
+    )  # fmt: skip
+    return [ProductImage(*row) for row in rows]
+
+
+async def of_family(reads: Reads, account_id: int, product_id: int) -> list[ProductImage]:
+    """All images of a product and its variations, by product."""
+    rows = await reads.all(
+        f"SELECT {_COLUMNS} FROM image WHERE product_id IN (SELECT id FROM product WHERE id = ?1 OR parent_id = ?1)"
+        " AND account_id = ?2 AND property_id IS NULL ORDER BY product_id, id",
+        product_id, account_id,
     )  # fmt: skip
     return [ProductImage(*row) for row in rows]
 
@@ -87,8 +108,8 @@ async def add_image(tx: Tx, account_id: int, image: NewImage, blob_id: int) -> P
 
 
 def searched(title: str, description: str, name: str) -> str:
-    """The text that a search in a library looks through, case-folded."""
-    return f"{title}\n{description}\n{name}".casefold()
+    """The text that a search in a library looks through, case-folded, each part on one line of its own."""
+    return "\n".join(part.replace("\n", " ") for part in (title, description, name)).casefold()
 
 
 async def remove_image(tx: Tx, account_id: int, product_id: int, image_id: int) -> ProductImage | None:
@@ -97,10 +118,16 @@ async def remove_image(tx: Tx, account_id: int, product_id: int, image_id: int) 
     return ProductImage(*rows[0]) if rows else None
 
 
-async def remove_role(tx: Tx, account_id: int, product_id: int, role: str) -> ProductImage | None:
-    """Delete whatever image has that single role on the product, and return it."""
-    rows = await tx.all(_REMOVE.format("role = ?3 AND property_id IS NULL"), product_id, account_id, role)
-    return ProductImage(*rows[0]) if rows else None
+async def detach_sold(tx: Tx, account_id: int, ids: Sequence[int]) -> set[int]:
+    """Take those of the images that something is sold of off their products; return their ids."""
+    marks = ", ".join(f"?{number}" for number in range(2, len(ids) + 2))
+    # The plus keeps SQLite from walking the account where the ids are many.
+    rows = await tx.all(
+        f"UPDATE image SET product_id = NULL, role = NULL WHERE +account_id = ?1 AND id IN ({marks})"
+        " AND EXISTS (SELECT 1 FROM inventory_product p WHERE p.image_id = image.id) RETURNING id",
+        account_id, *ids,
+    )  # fmt: skip
+    return {row[0] for row in rows}
 
 
 async def remove_value(tx: Tx, account_id: int, product_id: int, image_id: int) -> None:
@@ -131,9 +158,9 @@ async def find_original(reads: Reads, account_id: int, image_id: int) -> Origina
     return None if row is None else _original(row)
 
 
-async def find_original_at(reads: Reads, address: str) -> Original | None:
-    """The original behind a public address."""
-    row = await reads.one(f"{_ORIGINAL} i.address = ?1", address)
+async def find_original_at(reads: Reads, address: str, now: int) -> Original | None:
+    """The original behind a public address, unless its image has expired."""
+    row = await reads.one(f"{_ORIGINAL} i.address = ?1 AND (i.expires_at IS NULL OR i.expires_at > ?2)", address, now)
     return None if row is None else _original(row)
 
 

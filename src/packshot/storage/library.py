@@ -6,7 +6,7 @@ from packshot.domain.libraries import Files, LibraryImage, NewLibraryImage, Plac
 from packshot.storage.database import Reads, Row, Tx
 from packshot.storage.images import searched
 
-_COLUMNS = (
+COLUMNS = (
     "i.id, i.guid, i.library, i.session_id, i.product_id, i.role, i.name, i.title, i.description, i.size_bytes,"
     " i.width_px, i.height_px, i.address, i.hires_uri, i.thumbnail_name, i.preview_name, i.hires_name,"
     " i.thumbnail_uri, i.preview_uri, i.site_id, i.active, i.created_at, i.updated_at, i.expires_at,"
@@ -20,7 +20,7 @@ async def of_guids(reads: Reads, account_id: int, guids: Sequence[str], now: int
         return []
     marks = ", ".join(f"?{number}" for number in range(3, len(guids) + 3))
     rows = await reads.all(
-        f"SELECT {_COLUMNS} FROM image i WHERE i.account_id = ?1 AND i.guid IN ({marks})"
+        f"SELECT {COLUMNS} FROM image i WHERE i.account_id = ?1 AND i.guid IN ({marks})"
         " AND i.library IS NOT NULL AND (i.expires_at IS NULL OR i.expires_at > ?2)",
         account_id, now, *guids,
     )  # fmt: skip
@@ -48,14 +48,64 @@ async def add_image(tx: Tx, account_id: int, new: NewLibraryImage, blob_id: int 
     )  # fmt: skip
 
 
+async def of_taken(reads: Reads, account_id: int, guids: Sequence[str]) -> set[str]:
+    """Those of the guids that images of the account have already, whether a library shows them or not."""
+    marks = ", ".join(f"?{number}" for number in range(2, len(guids) + 2))
+    rows = await reads.all(f"SELECT guid FROM image WHERE account_id = ?1 AND guid IN ({marks})", account_id, *guids)
+    return {row[0] for row in rows}
+
+
+async def shows(reads: Reads, account_id: int, image_id: int, blob_id: int) -> bool:
+    """Whether the bytes of the image are those of that blob."""
+    sql = "SELECT 1 FROM image WHERE id = ?1 AND account_id = ?2 AND blob_id = ?3"
+    return await reads.one(sql, image_id, account_id, blob_id) is not None
+
+
+async def of_expired(reads: Reads, now: int, limit: int) -> list[tuple[int, LibraryImage]]:
+    """Some images whose time in a temporary library is over, longest first, each behind its account."""
+    rows = await reads.all(
+        f"SELECT {COLUMNS}, i.account_id FROM image i WHERE i.library = 'temporary' AND i.expires_at <= ?1"
+        " ORDER BY i.expires_at LIMIT ?2",
+        now, limit,
+    )  # fmt: skip
+    return [(row[-1], image(row[:-1])) for row in rows]
+
+
+async def update_image(tx: Tx, account_id: int, image: LibraryImage) -> None:
+    """Write what may change of an image: title, description, whether it is active, and when it changed."""
+    await tx.run(
+        "UPDATE image SET title = ?3, description = ?4, active = ?5, updated_at = ?6, searched = ?7"
+        " WHERE account_id = ?1 AND id = ?2",
+        account_id, image.id, image.title, image.description, int(image.active), image.updated_at,
+        searched(image.title, image.description or "", image.name),
+    )  # fmt: skip
+
+
+async def attach(tx: Tx, account_id: int, image_id: int, product_id: int, role: str, now: int) -> None:
+    """Put the image on a product, and into the inventory for good."""
+    await tx.run(
+        "UPDATE image SET product_id = ?3, role = ?4, library = 'inventory', session_id = NULL, expires_at = NULL,"
+        " updated_at = ?5 WHERE id = ?1 AND account_id = ?2",
+        image_id, account_id, product_id, role, now,
+    )  # fmt: skip
+
+
 async def remove_images(tx: Tx, account_id: int, ids: Sequence[int]) -> None:
     """Delete these images' rows, never their bytes; inventory products and places in selections go along."""
     marks = ", ".join(f"?{number}" for number in range(2, len(ids) + 2))
-    await tx.run(f"DELETE FROM image WHERE account_id = ?1 AND id IN ({marks})", account_id, *ids)
+    among = f"WHERE account_id = ?1 AND image_id IN ({marks})"
+    # Left to the foreign keys, image by image, many would cost a tenth more: pages leave the cache half done.
+    await tx.run(
+        f"DELETE FROM inventory_link WHERE product_id IN (SELECT id FROM inventory_product {among})", account_id, *ids
+    )
+    await tx.run(f"DELETE FROM inventory_product {among}", account_id, *ids)
+    await tx.run(f"DELETE FROM selection {among}", account_id, *ids)
+    # The plus keeps SQLite from walking the account where the ids are many.
+    await tx.run(f"DELETE FROM image WHERE +account_id = ?1 AND id IN ({marks})", account_id, *ids)
 
 
 def image(row: Row) -> LibraryImage:
-    """The image in a row of `_COLUMNS`."""
+    """The image in a row of `COLUMNS`."""
     (row_id, guid, library, session_id, product_id, role, name, title, description, size_bytes, width_px, height_px,
      address, hires_uri, thumbnail_name, preview_name, hires_name, thumbnail_uri, preview_uri, site_id, active,
      created_at, updated_at, expires_at, media_type) = row  # fmt: skip

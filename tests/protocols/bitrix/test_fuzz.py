@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 
 from build import TIME, Shop, bracketed, filled, open_shop
+from nonsense import DEEP, SCALARS, places, put
 from oauth_client import make_application
 from packshot.config import Settings
 from packshot.observability import LogSettings
@@ -32,15 +33,6 @@ NAMES = [method.name for method in METHODS.values()]
 SECTIONS = {"result", "result_error", "result_total", "result_next", "result_time"}
 DRAWN = 60
 
-DEEP: Any = 1
-for _ in range(12):
-    DEEP = [{"a": DEEP}]
-SCALARS: list[Any] = [
-    None, True, False, 0, 1, -1, 1.5, 1e308, 5e-324, 2**31, 2**63 - 1, 2**63, -(2**63), 10**4200,
-    "", "0", "-0", " 1 ", "1e999", "NaN", "\u0663", "\u00b2", "%", "_", "\\", "' OR 1=1 --", "*", "id", "Y", "D", "asc",
-    "$result[a][b]", "a" * 40_000, "a/b.png", "\ud7ff\U0010ffff\ufffe", "\u202e\u200b", "\r\nX: y", "\0", "\ud800",
-    "2024-02-30", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "http://[::1", "U99999999999999999999",
-]  # fmt: skip
 SHAPES: list[Any] = [
     [], {}, [[]], [{}], [""], [None, 1, "1"], [[1], [2]], {"": ""}, {"1": "id", "0": "name"}, {"3": "id"}, {"a": {}},
     {"value": {}}, {"value": [], "valueId": []}, {"value": "x", "valueId": 2**70}, {"n0": "a", "n1": {"value": "b"}},
@@ -74,23 +66,6 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
         made = await make_application(shop.core, scopes=tuple(SCOPES))
         tokens = await oauth.issue_tokens(shop.core, made.application.id, shop.seed.user_id)
         yield World(shop, tokens.access_token)
-
-
-def places(value: Any) -> Iterator[tuple[Any, ...]]:
-    """The paths to everything within the parameters."""
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, item in inner:
-        yield (key,)
-        yield from ((key, *path) for path in places(item))
-
-
-def put(value: Any, path: tuple[Any, ...], new: Any) -> Any:
-    """The same parameters with something else in that place."""
-    if not path:
-        return new
-    changed = value.copy()
-    changed[path[0]] = put(value[path[0]], path[1:], new)
-    return changed
 
 
 def odd(params: dict[str, Any], random: Random) -> Iterator[dict[str, Any]]:

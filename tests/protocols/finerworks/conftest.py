@@ -6,6 +6,10 @@ from typing import Any
 import httpx
 import pytest
 
+from build import make_inventory_product, make_library_image
+from packshot.domain.access import Principal
+from packshot.domain.inventory import InventoryProduct
+from packshot.domain.libraries import LibraryImage
 from packshot.services import keys, setup
 from packshot.services.core import Core
 from packshot.services.keys import Keys
@@ -34,3 +38,15 @@ def v3(client: httpx.AsyncClient, headers: dict[str, str]) -> V3:
         return await client.request(verb, f"/v3/{name}", **more)
 
     return call
+
+
+@pytest.fixture
+async def dunes(core: Core, admin: Principal) -> LibraryImage:
+    """An image of the inventory library."""
+    return await make_library_image(core, admin)
+
+
+@pytest.fixture
+async def sold(core: Core, admin: Principal, dunes: LibraryImage) -> InventoryProduct:
+    """A product that is sold of it."""
+    return await make_inventory_product(core, admin, dunes.guid)

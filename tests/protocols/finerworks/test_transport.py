@@ -71,7 +71,7 @@ async def test_a_path_is_read_in_any_case_and_with_any_slashes(
 
 
 @pytest.mark.parametrize(
-    "path", ["/v3/", "/v3/no_such", "/v3/list_images", "/v3/get_user/more", "/V3/get_user.json", "/v3/%00", "/v3/%ff"]
+    "path", ["/v3/", "/v3/no_such", "/v3/list_mats", "/v3/get_user/more", "/V3/get_user.json", "/v3/%00", "/v3/%ff"]
 )
 async def test_an_unknown_path_is_named_without_its_query(client: httpx.AsyncClient, path: str) -> None:
     answer = await client.get(f"{path}?app_key=secret")

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from packshot.domain.errors import Unavailable
-from packshot.storage.blobs import BlobStore, new_key
+from packshot.storage.blobs import BlobStore, Staged, new_key
 
 THREE_MB = 3 * 1024 * 1024
 PIECE = 256 * 1024
@@ -172,6 +172,72 @@ async def many_puts_at_once_are_all_kept(store: BlobStore) -> None:
     assert set(await store.of_keys(0)) == set(keys)
 
 
+async def uploaded(store: BlobStore, *pieces: bytes) -> Staged:
+    """An upload of these pieces that was not put yet."""
+    staged = store.stage()
+    for piece in pieces:
+        await store.append(staged, piece)
+    return staged
+
+
+async def an_upload_in_pieces_is_stored_whole(store: BlobStore) -> None:
+    data = noise(THREE_MB)
+    staged = await uploaded(store, data[:1], data[1:PIECE], data[PIECE:])
+    key = key_for(data)
+
+    assert (staged.size_bytes, staged.digest.hexdigest()) == (THREE_MB, hashlib.sha256(data).hexdigest())
+    assert bytes(store.view(staged)) == data
+    assert await store.of_keys(0) == []
+    await store.put(key, staged)
+    await store.discard(staged)
+
+    assert await streamed(store, key, 0, THREE_MB) == data
+    assert await store.sweep_staging(0) == 0
+
+
+async def an_upload_of_nothing_is_stored_too(store: BlobStore) -> None:
+    staged = store.stage()
+
+    assert bytes(store.view(staged)) == b""
+    await store.put(key_for(b""), staged)
+
+    assert [key.partition(".")[0] for key in await store.of_keys(0)] == [hashlib.sha256(b"").hexdigest()]
+
+
+async def a_discarded_upload_leaves_nothing(store: BlobStore) -> None:
+    for staged in (store.stage(), await uploaded(store, noise(1_000))):
+        await store.discard(staged)
+        await store.discard(staged)
+
+    assert await store.of_keys(0) == []
+    assert await store.sweep_staging(0) == 0
+
+
+async def an_upload_under_way_can_be_swept_once_it_is_old(store: BlobStore) -> None:
+    staged = await uploaded(store, noise(1_000))
+
+    assert await store.sweep_staging(AN_HOUR_S) == 0
+    assert await store.sweep_staging(0) == 1
+
+    with pytest.raises(Unavailable):
+        await store.put(key_for(noise(1_000)), staged)
+
+
+async def what_comes_after_the_end_of_an_upload_is_not_taken(store: BlobStore) -> None:
+    discarded, kept = await uploaded(store, noise(10)), await uploaded(store, noise(10))
+    await store.discard(discarded)
+    await store.put(key_for(noise(10)), kept)
+
+    for staged in (discarded, kept):
+        with pytest.raises(Unavailable):
+            await store.append(staged, noise(10))
+        with pytest.raises(Unavailable):
+            await store.put(key_for(noise(10)), staged)
+
+    assert len(await store.of_keys(0)) == 1
+    assert await store.sweep_staging(0) == 0
+
+
 CHECKS: list[Callable[[BlobStore], Awaitable[None]]] = [
     bytes_come_back_as_they_were_put,
     every_kind_of_bytes_is_taken,
@@ -189,4 +255,9 @@ CHECKS: list[Callable[[BlobStore], Awaitable[None]]] = [
     an_empty_store_has_no_keys,
     finished_uploads_are_no_staging_to_sweep,
     many_puts_at_once_are_all_kept,
+    an_upload_in_pieces_is_stored_whole,
+    an_upload_of_nothing_is_stored_too,
+    a_discarded_upload_leaves_nothing,
+    an_upload_under_way_can_be_swept_once_it_is_old,
+    what_comes_after_the_end_of_an_upload_is_not_taken,
 ]

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import mmap
 import os
 import signal
 import threading
@@ -12,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from packshot.domain.errors import PackshotError, StoreFull, Unavailable
-from packshot.storage.blobs import Bytes
-from packshot.storage.blobs.disk import Files
-from storage.blobs.opening import opened, staged
-from storage.blobs.suite import key_for, stored
+from packshot.storage.blobs import Bytes, Staged
+from packshot.storage.blobs.disk import DiskBlobs, Files
+from storage.blobs.opening import opened
+from storage.blobs.opening import staged as staged_names
+from storage.blobs.suite import key_for, stored, uploaded
 
 DATA = b"the bytes of a picture" * 1_000
 
@@ -68,7 +70,7 @@ async def test_a_full_disk_refuses_the_bytes_and_goes_on(
     with pytest.raises(StoreFull):
         await store.put(key_for(DATA), DATA)
 
-    assert staged(tmp_path) == []
+    assert staged_names(tmp_path) == []
     assert await store.of_keys(0) == []
     key = await stored(store, DATA)
     assert store.read_now(key, 0, len(DATA)) == DATA
@@ -131,6 +133,104 @@ async def test_no_descriptor_is_left_open_by_a_failure(tmp_path: Path, threads: 
                 await store.put(key_for(DATA), DATA)
 
     assert open_descriptors() == before
+
+
+# Uploads in pieces
+
+
+async def finish(store: DiskBlobs, staged: Staged) -> None:
+    """Take two pieces, and store them."""
+    for piece in (DATA, DATA):
+        await store.append(staged, piece)
+    await store.put(key_for(DATA * 2), staged)
+
+
+@pytest.mark.parametrize(("operation", "at"), [("open", 1), ("write", 1), ("write", 2), ("fsync", 1), ("rename", 1)])
+async def test_an_upload_that_finds_the_disk_full_is_refused_and_leaves_nothing(
+    tmp_path: Path, threads: ThreadPoolExecutor, operation: str, at: int
+) -> None:
+    before = open_descriptors()
+    store = opened(tmp_path, threads, Failing(operation, errno.ENOSPC, at))
+    staged = store.stage()
+
+    with pytest.raises(StoreFull):
+        await finish(store, staged)
+    await store.discard(staged)
+
+    assert (staged_names(tmp_path), await store.of_keys(0), open_descriptors()) == ([], [], before)
+    again = await uploaded(store, DATA)
+    key = key_for(DATA)
+    await store.put(key, again)
+    assert store.read_now(key, 0, len(DATA)) == DATA
+
+
+@pytest.mark.parametrize(("operation", "at"), [("write", 2), ("fsync", 1), ("close", 1), ("rename", 1), ("fsync", 2)])
+async def test_an_upload_that_meets_a_failing_disk_stops_the_process(
+    tmp_path: Path, threads: ThreadPoolExecutor, operation: str, at: int
+) -> None:
+    before = open_descriptors()
+    failures: list[BaseException] = []
+    store = opened(tmp_path, threads, Failing(operation, errno.EIO, at), failures.append)
+    staged = store.stage()
+
+    with pytest.raises(Unavailable):
+        await finish(store, staged)
+    await store.discard(staged)
+
+    assert [failure.errno for failure in failures if isinstance(failure, OSError)] == [errno.EIO]
+    assert (staged_names(tmp_path), open_descriptors()) == ([], before)
+
+
+async def test_an_upload_that_cannot_be_looked_at_is_unavailable_but_no_reason_to_stop(
+    tmp_path: Path, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = open_descriptors()
+    store = opened(tmp_path, threads)
+    staged = await uploaded(store, DATA)
+
+    def no_memory(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOMEM, "no luck")
+
+    monkeypatch.setattr(mmap, "mmap", no_memory)
+
+    with pytest.raises(Unavailable):
+        store.view(staged)
+    await store.discard(staged)
+
+    assert open_descriptors() == before
+
+
+async def test_a_discard_that_fails_is_left_to_the_sweep(tmp_path: Path, threads: ThreadPoolExecutor) -> None:
+    store = opened(tmp_path, threads, Failing("unlink", errno.EIO))
+    staged = await uploaded(store, DATA)
+
+    await store.discard(staged)
+
+    assert await store.sweep_staging(0) == 1
+
+
+async def test_who_gives_up_waits_for_the_write_under_way(tmp_path: Path, threads: ThreadPoolExecutor) -> None:
+    """Else its descriptor would be closed under it, and may be another file's by the time it writes."""
+    go_on, begun, before = threading.Event(), threading.Event(), open_descriptors()
+
+    class Slow(Files):
+        def write(self, descriptor: int, data: Bytes) -> None:
+            begun.set()
+            go_on.wait(10)
+            super().write(descriptor, data)
+
+    store = opened(tmp_path, threads, Slow())
+    staged = store.stage()
+    writing = asyncio.create_task(store.append(staged, DATA))
+    await asyncio.to_thread(begun.wait, 10)
+    writing.cancel()
+    leaving = asyncio.create_task(store.discard(staged))
+    await asyncio.sleep(0.02)
+
+    assert not leaving.done()
+    go_on.set()
+    await leaving
+    assert (open_descriptors(), staged_names(tmp_path)) == (before, [])
 
 
 async def test_a_delete_that_fails_is_unavailable(tmp_path: Path, threads: ThreadPoolExecutor) -> None:

@@ -59,7 +59,7 @@ async def batch(call: Call) -> Answer:
     commands, halt = _commands(call.params), _halts(call.params)
     outcome = _Outcome()
     for key, command in commands[:MAX_COMMANDS]:
-        await asyncio.sleep(0)  # reads never suspend: other callers get their turn between two commands
+        await asyncio.sleep(0)  # reads hardly ever suspend: other callers get their turn between two commands
         try:
             await _run(call, key, command, outcome)
         except Exception as error:  # noqa: BLE001 - a command that fails, even by a bug, fails alone

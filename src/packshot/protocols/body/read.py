@@ -88,7 +88,7 @@ class reading:  # noqa: N801 - used like a function, as contextlib.suppress is
 
     async def __aenter__(self) -> bytes | bytearray:
         limits = self._limits
-        length = _announced_length(self._headers, limits.request_bytes)
+        length = announced_length(self._headers, limits.request_bytes)
         if length == 0:
             return b""
         # The first step is made by hand: mostly the body is there already, and then no timer is ever created.
@@ -99,7 +99,7 @@ class reading:  # noqa: N801 - used like a function, as contextlib.suppress is
             message = arrived.value
         else:
             return await self._gather(length, _begun(suspension, steps))
-        chunk, more = _opened(message)
+        chunk, more = opened(message)
         size = len(chunk)
         whole = size == length or (length is None and not more and size <= limits.request_bytes)
         if whole and size <= limits.uncounted_bytes:
@@ -139,7 +139,7 @@ class _Arriving:
     def add(self, chunk: bytes, *, more: bool) -> bool:
         """Take the next bytes; true when the body is complete."""
         end = self.size + len(chunk)
-        self._check(end, more=more)
+        check_size(end, self._length, self._limits, more=more)
         self._count(end)
         if not self.size:
             self.content = chunk
@@ -147,13 +147,6 @@ class _Arriving:
             self._room_for(end)[self.size : end] = chunk
         self.size = end
         return not more if self._length is None else end == self._length
-
-    def _check(self, end: int, *, more: bool) -> None:
-        if self._length is None:
-            if end > self._limits.request_bytes:
-                raise RequestTooLarge(self._limits.request_bytes)
-        elif end > self._length or (end < self._length and not more):
-            raise InvalidRequest("body", f"has not the {self._length} bytes that its Content-Length announces")
 
     def _count(self, end: int) -> None:
         # Counted from the moment the memory is really taken: a thousand clients that announce a large body and
@@ -183,7 +176,7 @@ async def _fill(arriving: _Arriving, first: Awaitable[Message], receive: Receive
     try:
         async with asyncio.timeout_at(deadline) as timer:
             while True:
-                chunk, more = _opened(await message)
+                chunk, more = opened(await message)
                 if arriving.add(chunk, more=more):
                     return
                 # Every byte buys its share of a second, so this is the average since the start. Without the cap
@@ -209,14 +202,32 @@ async def _arrived(message: Message) -> Message:
     return message
 
 
-def _opened(message: Message) -> tuple[bytes, bool]:
+def check_size(size_bytes: int, length: int | None, limits: BodyLimits, *, more: bool) -> None:
+    """Refuse a body of which so many bytes came, and *more* do or do not, where *length* were announced or none.
+
+    Raises:
+        RequestTooLarge, InvalidRequest: it is larger than it may be, or not as large as announced.
+    """
+    if length is None:
+        if size_bytes > limits.request_bytes:
+            raise RequestTooLarge(limits.request_bytes)
+    elif size_bytes > length or (size_bytes < length and not more):
+        raise InvalidRequest("body", f"has not the {length} bytes that its Content-Length announces")
+
+
+def opened(message: Message) -> tuple[bytes, bool]:
+    """The bytes of a message, and whether more of them follow. Raises: InvalidRequest when the client is gone."""
     if message["type"] != "http.request":
         raise InvalidRequest("body", "ended before it was complete")
     return message.get("body", b""), message.get("more_body", False)
 
 
-def _announced_length(headers: Iterable[tuple[bytes, bytes]], limit_bytes: int) -> int | None:
-    """Bytes the headers promise, None when they do not say; refuses what we could never read."""
+def announced_length(headers: Iterable[tuple[bytes, bytes]], limit_bytes: int) -> int | None:
+    """Bytes the headers promise, None when they do not say; refuses what we could never read.
+
+    Raises:
+        InvalidRequest, UnsupportedEncoding, RequestTooLarge: as `reading`.
+    """
     length = None
     for name, value in headers:
         if name == b"content-length":

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from packshot.domain.access import Principal
+from packshot.protocols.body import Take
 from packshot.protocols.finerworks.errors import FinerWorksSettings
 from packshot.services.core import Core
 
@@ -35,6 +36,29 @@ class Answer(msgspec.Struct, frozen=True):
     fields: dict[str, Any]
     message: str = ""
     code: int = 200
+
+
+class Body(msgspec.Struct, frozen=True):
+    """A body that its method reads itself, because it may be too large to be held.
+
+    `name` is the last part of the address. `pour` has a function called with each piece of a body that has no more
+    bytes than it is told.
+    """
+
+    name: str
+    content_type: str
+    pour: Callable[[int, Take], Awaitable[None]]
+
+
+class Upload(msgspec.Struct, frozen=True):
+    """A method that takes a file: the same as `Method`, but that it gets the body instead of `Call.params`.
+
+    It has to ask `auth.for_account` itself, once it has read the fields.
+    """
+
+    name: str
+    verbs: tuple[str, ...]
+    run: Callable[[Call, Body], Awaitable[Answer]]
 
 
 class Method(msgspec.Struct, frozen=True):

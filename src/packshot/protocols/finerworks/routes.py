@@ -11,11 +11,12 @@ from typing import Any
 
 import msgspec
 import structlog
+from msgspec import structs
 
 from packshot.domain.errors import Unauthenticated, Unavailable
-from packshot.protocols.body import BodyLimits, InFlight, reading
+from packshot.protocols.body import BodyLimits, InFlight, Take, pour, reading
 from packshot.protocols.finerworks import auth, wire
-from packshot.protocols.finerworks.call import Answer, Call, Method
+from packshot.protocols.finerworks.call import Answer, Body, Call, Method, Upload
 from packshot.protocols.finerworks.errors import (
     INTERNAL,
     FinerWorksSettings,
@@ -27,7 +28,8 @@ from packshot.protocols.finerworks.errors import (
     to_wire,
     trouble,
 )
-from packshot.protocols.finerworks.methods import METHODS, OWN
+from packshot.protocols.finerworks.methods import METHODS, OWN, UPLOADS
+from packshot.services import events
 from packshot.services.core import Core
 
 Scope = dict[str, Any]
@@ -90,27 +92,47 @@ class FinerWorks:
         query = wire.query_fields(scope["query_string"])
         caller = await auth.by_keys(self.core, headers, query, self.settings)
         scope["packshot.mode"] = caller.mode
+        events.begin(self.core.events, "")
+        call = Call(self.core, caller, {}, query, self.zone, self.base_url(scope, headers), self.settings)
+        if isinstance(method, Upload):
+            return await method.run(call, self._body(scope, receive, headers))
         async with reading(receive, scope["headers"], self.limits, self.in_flight) as content:
             if not content and scope["method"] == "DELETE":
                 raise NoBody
             params = await self._fields(scope["method"], headers, content)
             del content
             caller = await auth.for_account(self.core, caller, params, query)
-            base_url = self.base_url(scope, headers)
-            return await method.run(Call(self.core, caller, params, query, self.zone, base_url, self.settings))
+            return await method.run(structs.replace(call, caller=caller, params=params))
 
-    def _method(self, scope: Scope, headers: Headers) -> Method:
+    def _body(self, scope: Scope, receive: Any, headers: Headers) -> Body:
+        async def pour_into(most_bytes: int, take: Take) -> None:
+            limits = structs.replace(self.limits, request_bytes=most_bytes)
+            await pour(receive, scope["headers"], limits, take)
+
+        content_type = headers.get(b"content-type", b"").decode("latin-1")
+        return Body(scope["path"].rstrip("/").rpartition("/")[2], content_type, pour_into)
+
+    def _method(self, scope: Scope, headers: Headers) -> Method | Upload:
         """The method that the path names, in any case and with any slashes. Raises: UnknownAddress, WrongVerb."""
-        match [part for part in scope["path"].split("/") if part]:
-            case ["packshot", _, name] if method := OWN.get(name.lower()):
-                scope["packshot.route"] = method.name
-            case [_, name] if method := self.methods.get(name.lower()):
-                scope["packshot.route"] = method.name
-            case _:
-                raise UnknownAddress(f"{self.base_url(scope, headers)}{scope['path'][:_SHOWN_CHARACTERS]}")
+        method = self._named(scope["path"])
+        if method is None:
+            raise UnknownAddress(f"{self.base_url(scope, headers)}{scope['path'][:_SHOWN_CHARACTERS]}")
+        scope["packshot.route"] = method.name
         if scope["method"] not in method.verbs:
             raise WrongVerb(scope["method"], *method.verbs)
         return method
+
+    def _named(self, path: str) -> Method | Upload | None:
+        match [part for part in path.lower().split("/") if part]:
+            case ["v3", name]:
+                return self.methods.get(name)
+            case ["packshot", "v3", "upload"]:
+                return UPLOADS["upload"]
+            case ["packshot", "v3", "images", _]:
+                return UPLOADS["images"]
+            case ["packshot", "v3", name]:
+                return OWN.get(name)
+        return None
 
     async def _fields(self, verb: str, headers: Headers, content: Content) -> dict[str, Any]:
         if verb == "GET":  # the pages show bodies that nobody sends, and nothing in one is needed

@@ -3,11 +3,32 @@
 A key is `<digest>.<generation>`: written once, never changed, never used again.
 """
 
+import hashlib
 import secrets
+import threading
 from collections.abc import AsyncIterator
-from typing import Protocol
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
 
 Bytes = bytes | bytearray | memoryview
+
+
+@dataclass(slots=True)
+class Staged:
+    """Bytes on their way into a store, in a file nobody else knows: how many, and `digest` of them so far.
+
+    The rest is the store's. Whoever gives up takes the `lock` first, so that no write under way hits what another
+    upload has opened meanwhile. After `over`, nothing is taken any more: a write that comes late would begin a file
+    that nobody ends.
+    """
+
+    path: Path
+    size_bytes: int = 0
+    digest: Any = field(default_factory=hashlib.sha256)
+    descriptor: int | None = None
+    over: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 def new_key(digest: str) -> str:
@@ -18,11 +39,26 @@ def new_key(digest: str) -> str:
 class BlobStore(Protocol):
     """Where the bytes of blobs live."""
 
-    async def put(self, key: str, data: Bytes) -> None:
+    async def put(self, key: str, data: Bytes | Staged) -> None:
         """Store the bytes under a new key; when this returns they survive a power cut.
 
-        They become visible all at once or not at all. Raises: StoreFull, Unavailable.
+        They become visible all at once or not at all. What was staged is used up. Raises: StoreFull, Unavailable.
         """
+
+    def stage(self) -> Staged:
+        """Begin an upload that comes piece by piece; whoever does so discards it in the end."""
+
+    async def append(self, staged: Staged, piece: Bytes) -> None:
+        """Write the next bytes of an upload, and digest them. Raises: StoreFull, Unavailable."""
+
+    def view(self, staged: Staged) -> memoryview:
+        """All bytes of an upload, as a map of its file: what is looked at is read, on the calling thread.
+
+        Raises: Unavailable.
+        """
+
+    async def discard(self, staged: Staged) -> None:
+        """Give up an upload with its bytes; one that was put is left alone. Nothing is raised: the sweep comes."""
 
     async def find_size(self, key: str) -> int | None:
         """How many bytes are stored under the key. Raises: Unavailable."""

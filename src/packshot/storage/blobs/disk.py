@@ -3,17 +3,18 @@
 import asyncio
 import contextlib
 import errno
+import mmap
 import os
 import re
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from packshot.domain.errors import PackshotError, StoreFull, Unavailable
-from packshot.storage.blobs import Bytes
+from packshot.storage.blobs import Bytes, Staged
 
 Result = TypeVar("Result")
 
@@ -85,25 +86,83 @@ class DiskBlobs:
         """Where a key's bytes lie."""
         return self._blobs / key[:2] / key
 
-    async def put(self, key: str, data: Bytes) -> None:
+    async def put(self, key: str, data: Bytes | Staged) -> None:
         """See `BlobStore.put`."""
         await self._in_thread(lambda: self._put(key, data))
 
-    def _put(self, key: str, data: Bytes) -> None:
-        staged, target = self._staging / uuid.uuid4().hex, self.path(key)
-        try:
-            descriptor = self._files.open_new(staged)
+    def _put(self, key: str, data: Bytes | Staged) -> None:
+        staged, target = data if isinstance(data, Staged) else self.stage(), self.path(key)
+        with staged.lock, self._translating(staged):
+            descriptor = self._opened(staged)
             try:
-                self._files.write(descriptor, data)
+                if not isinstance(data, Staged):
+                    self._files.write(descriptor, data)
                 self._files.fsync(descriptor)
             finally:
-                self._files.close(descriptor)
+                self._end(staged)
             # Rename last: a reader sees the whole blob or none, also after a power cut (the file was
             # flushed above, its name is flushed below).
-            self._files.rename(staged, target)
+            self._files.rename(staged.path, target)
             self._flush_folder(target.parent)
+
+    def stage(self) -> Staged:
+        """See `BlobStore.stage`."""
+        return Staged(self._staging / uuid.uuid4().hex)
+
+    async def append(self, staged: Staged, piece: Bytes) -> None:
+        """See `BlobStore.append`."""
+        await self._in_thread(lambda: self._append(staged, piece))
+
+    def _append(self, staged: Staged, piece: Bytes) -> None:
+        with staged.lock, self._translating(staged):
+            self._files.write(self._opened(staged), piece)
+            staged.digest.update(piece)
+            staged.size_bytes += len(piece)
+
+    def view(self, staged: Staged) -> memoryview:
+        """See `BlobStore.view`."""
+        if not staged.size_bytes:
+            return memoryview(b"")
+        try:
+            descriptor = os.open(staged.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                # Never closed by hand: it goes with its last view, which an error on its way may still hold.
+                return memoryview(mmap.mmap(descriptor, staged.size_bytes, prot=mmap.PROT_READ))
+            finally:
+                os.close(descriptor)
         except OSError as error:
-            raise self._translated(error, staged) from error
+            raise Unavailable("blob store") from error
+
+    async def discard(self, staged: Staged) -> None:
+        """See `BlobStore.discard`."""
+        await self._in_thread(lambda: self._discard(staged))
+
+    def _discard(self, staged: Staged) -> None:
+        with staged.lock, contextlib.suppress(OSError):
+            try:
+                self._end(staged)
+            finally:
+                self._files.unlink(staged.path)
+
+    def _opened(self, staged: Staged) -> int:
+        """The descriptor of an upload's file, which is made with its first bytes."""
+        if staged.over:
+            raise FileNotFoundError(errno.ENOENT, "The upload is over", staged.path)
+        if staged.descriptor is None:
+            staged.descriptor = self._files.open_new(staged.path)
+        return staged.descriptor
+
+    def _end(self, staged: Staged) -> None:
+        descriptor, staged.descriptor, staged.over = staged.descriptor, None, True
+        if descriptor is not None:
+            self._files.close(descriptor)
+
+    @contextlib.contextmanager
+    def _translating(self, staged: Staged) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise self._translated(error, staged.path) from error
 
     def _translated(self, error: OSError, staged: Path) -> PackshotError:
         if error.errno in _FULL:

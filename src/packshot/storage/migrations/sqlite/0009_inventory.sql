@@ -1,6 +1,6 @@
 -- The virtual inventory: what is sold of an image. All of it goes with the image.
 
--- guid: another name of the product in FinerWorks' protocol. searched: name, SKU and descriptions, case-folded.
+-- guid: another name of the product in FinerWorks' protocol. searched: name, SKU and description, case-folded.
 CREATE TABLE inventory_product (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     account_id INTEGER NOT NULL REFERENCES account ON DELETE CASCADE,
@@ -9,20 +9,22 @@ CREATE TABLE inventory_product (
     sku TEXT NOT NULL,
     product_code TEXT NOT NULL,
     name TEXT NOT NULL,
-    description_short TEXT,
-    description_long TEXT,
+    description TEXT,
     searched TEXT NOT NULL,
-    quantity_in_stock INTEGER NOT NULL,
-    track_inventory INTEGER NOT NULL CHECK (track_inventory IN (0, 1)),
-    per_item_price REAL,
-    total_price REAL,
+    quantity_in_stock INTEGER NOT NULL DEFAULT 0,
+    track_inventory INTEGER NOT NULL DEFAULT 0 CHECK (track_inventory IN (0, 1)),
     asking_price REAL,
     created_at INTEGER NOT NULL,
     updated_at INTEGER,
     UNIQUE (account_id, sku)
 ) STRICT;
-CREATE INDEX inventory_product_of_image ON inventory_product (image_id);
-CREATE INDEX inventory_product_of_account ON inventory_product (account_id, id);
+-- Both columns of the usual condition, or SQLite would rather walk the account.
+CREATE INDEX inventory_product_of_image ON inventory_product (image_id, account_id);
+CREATE INDEX inventory_product_by_code ON inventory_product (account_id, product_code);
+-- Each order of the list, which is one walk from its beginning.
+CREATE INDEX inventory_product_in_order ON inventory_product (account_id, id);
+CREATE INDEX inventory_product_by_name ON inventory_product (account_id, name, id);
+CREATE INDEX inventory_product_by_date ON inventory_product (account_id, created_at, id);
 
 -- What a product is called in a shop: `field` is a field of third_party_integrations, `value` is kept as text.
 CREATE TABLE inventory_link (
@@ -31,5 +33,6 @@ CREATE TABLE inventory_link (
     field TEXT NOT NULL,
     value TEXT NOT NULL,
     PRIMARY KEY (product_id, field)
-) STRICT;
-CREATE INDEX inventory_link_by_value ON inventory_link (account_id, value);
+) STRICT, WITHOUT ROWID;
+-- For one value in whichever field, too: their names are few and known.
+CREATE INDEX inventory_link_by_field ON inventory_link (account_id, field, value);

@@ -1,0 +1,35 @@
+"""Fixtures: a core that writes down what its database is asked."""
+
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from build import Clock, fail_loudly
+from packshot import app
+from packshot.config import Settings
+from packshot.services.core import Core
+from packshot.storage import database
+from packshot.storage.database import connect
+from plans import Recorded, Statements
+
+
+@pytest.fixture
+def statements(monkeypatch: pytest.MonkeyPatch) -> Statements:
+    """Everything that reader and writer are asked, in order."""
+    asked: Statements = []
+
+    def opened(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+        return cast("sqlite3.Connection", Recorded(connect(path, read_only=read_only), asked))
+
+    monkeypatch.setattr(database, "connect", opened)
+    return asked
+
+
+@pytest.fixture
+async def watched(statements: Statements, tmp_path: Path, clock: Clock) -> AsyncIterator[Core]:
+    del statements
+    async with app.open_core(tmp_path / "data", Settings(), fail_loudly, clock) as core:
+        yield core
