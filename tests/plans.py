@@ -27,6 +27,18 @@ class Recorded(Hooked):
         return super().execute(sql, values)
 
 
+def multiply(connection: sqlite3.Connection, table: str, count: int, made: Mapping[str, str]) -> None:
+    """Make the table hold *count* rows like its first, numbered `n`; *made* has what is different, by column."""
+    connection.execute(f"DELETE FROM {table} WHERE id > 1")
+    columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})").fetchall()]
+    chosen = {"id": "n"} | dict(made)
+    connection.execute(
+        f"WITH RECURSIVE number(n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM number WHERE n < {count})"
+        f" INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(chosen.get(name, name) for name in columns)}"
+        f" FROM {table}, number WHERE id = 1"
+    )
+
+
 def steps_of(path: Path, statements: Statements) -> list[tuple[str, str]]:
     """The steps of these statements' plans, each with its statement."""
     connection = connect(path)

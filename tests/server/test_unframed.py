@@ -6,13 +6,16 @@ from serving import dial, serving
 
 BODY = '{"guids":["2d273599-962a-498c-be07-cec9e80bacf2"]}'
 
+
 def test_it_is_told_so_in_the_words_of_the_protocol_and_then_the_connection_ends(tmp_path: Path) -> None:
     answers = []
     with serving(tmp_path / "data") as server:
         keys = "".join(f"{name}: {server.facts[name]}\r\n" for name in ("web_api_key", "app_key"))
         for headers in (keys, "", f"{keys}Content-Length: {len(BODY)}\r\nConnection: close\r\n"):
             with dial(server) as connection:
-                connection.sendall(f"DELETE /v3/delete_images HTTP/1.1\r\nHost: shop.test\r\n{headers}\r\n{BODY}".encode())
+                connection.sendall(
+                    f"DELETE /v3/delete_images HTTP/1.1\r\nHost: shop.test\r\n{headers}\r\n{BODY}".encode()
+                )
                 answers.append(b"".join(iter(lambda: connection.recv(65_536), b"")).decode())
 
     unframed, unknown, framed = answers

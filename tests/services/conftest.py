@@ -1,6 +1,9 @@
 """Fixtures that the tests of services share."""
 
+import ssl
+
 import pytest
+import trustme
 
 from build import make_product
 from moments import with_ages
@@ -17,3 +20,15 @@ async def shirt(core: Core, admin: Principal) -> int:
 def at_once(core: Core) -> Core:
     """The core whose upkeep waits for nothing but the next second."""
     return with_ages(core)
+
+
+@pytest.fixture
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def trusting(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return context

@@ -303,18 +303,6 @@ async def test_nothing_is_sent_along_but_what_the_file_needs() -> None:
     ]
 
 
-@pytest.fixture
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture
-def trusting(authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
-    return context
-
-
 async def test_a_redirect_may_lead_to_https_but_never_back(authority: trustme.CA, trusting: ssl.SSLContext) -> None:
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("safe.example").configure_cert(server)

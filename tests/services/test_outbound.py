@@ -159,18 +159,6 @@ async def test_the_next_address_is_tried_when_one_does_not_take_the_connection()
         await stream.aclose()
 
 
-@pytest.fixture
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture
-def trusting(authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
-    return context
-
-
 async def test_the_certificate_is_that_of_the_name_and_not_of_the_address(
     authority: trustme.CA, trusting: ssl.SSLContext
 ) -> None:

@@ -13,27 +13,24 @@ from packshot.services import libraries, selections, setup
 from packshot.services.core import Core
 from packshot.storage import library_lists
 from packshot.storage.database import connect
-from plans import Statements, measure
+from plans import Statements, measure, multiply
 
 
 def shelve(path: Path, count: int) -> None:
     """So many images like the first one, each with a guid, a title and a name of its own."""
     connection = connect(path)
-    connection.execute("DELETE FROM image WHERE id > 1")
-    made = {
-        "id": "n",
-        "guid": "printf('%08x-0000-4000-8000-000000000000', n)",
-        "title": "'Dunes ' || n * 7919 % 100003",
-        "name": "n * 104729 % 100003 || '.jpg'",
-        "size_bytes": "n * 31 % 100003",
-        "created_at": "created_at + n",
-        "searched": "'dunes ' || n",
-    }
-    columns = [row[1] for row in connection.execute("PRAGMA table_info(image)").fetchall()]
-    connection.execute(
-        f"WITH RECURSIVE number(n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM number WHERE n < {count})"
-        f" INSERT INTO image ({', '.join(columns)}) SELECT {', '.join(made.get(name, name) for name in columns)}"
-        " FROM image, number WHERE id = 1"
+    multiply(
+        connection,
+        "image",
+        count,
+        {
+            "guid": "printf('%08x-0000-4000-8000-000000000000', n)",
+            "title": "'Dunes ' || n * 7919 % 100003",
+            "name": "n * 104729 % 100003 || '.jpg'",
+            "size_bytes": "n * 31 % 100003",
+            "created_at": "created_at + n",
+            "searched": "'dunes ' || n",
+        },
     )
     connection.close()
 

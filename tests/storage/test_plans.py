@@ -42,7 +42,7 @@ from packshot.storage import credentials
 from packshot.storage import images as image_rows
 from packshot.storage.database import connect
 from packshot.storage.migrations import prepare
-from plans import Statements, measure, walks
+from plans import Statements, measure, multiply, walks
 
 SHIRT = pictures.png()
 SIMPLE = (Kind.SIMPLE,)
@@ -220,23 +220,20 @@ LISTS = {
 }
 
 
-def multiply(path: Path, count: int) -> None:
+def stock_up(path: Path, count: int) -> None:
     """So many products like the first one, each with a name and a code of its own."""
     connection = connect(path)
-    connection.execute("DELETE FROM product WHERE id > 1")
-    made = {
-        "id": "n",
-        "name": "'Product ' || n",
-        "name_folded": "'product ' || n",
-        "code": "'product-' || n",
-        "xml_id": "n",
-        "section_id": "NULL",
-    }
-    columns = [row[1] for row in connection.execute("PRAGMA table_info(product)").fetchall()]
-    connection.execute(
-        f"WITH RECURSIVE number(n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM number WHERE n < {count})"
-        f" INSERT INTO product ({', '.join(columns)}) SELECT {', '.join(made.get(name, name) for name in columns)}"
-        " FROM product, number WHERE id = 1"
+    multiply(
+        connection,
+        "product",
+        count,
+        {
+            "name": "'Product ' || n",
+            "name_folded": "'product ' || n",
+            "code": "'product-' || n",
+            "xml_id": "n",
+            "section_id": "NULL",
+        },
     )
     connection.execute(
         "INSERT INTO property_value (account_id, product_id, property_id, multiple, text)"
@@ -264,7 +261,7 @@ async def test_finding_products_takes_no_more_work_among_a_hundred_thousand_than
     acts = {name: find(query) for name, query in LISTS.items()}
     acts["of others, in the order of names"] = find(Query([BY_CATALOG], [Ordering("name")]), (Kind.SERVICE,))
 
-    taken = await measure(statements, tmp_path / "data" / "packshot.sqlite3", acts, multiply)
+    taken = await measure(statements, tmp_path / "data" / "packshot.sqlite3", acts, stock_up)
 
     assert all(many <= few + few // 4 + 2 for few, many in taken.values()), taken
 
@@ -282,7 +279,7 @@ async def test_deleting_a_product_takes_no_more_work_among_a_hundred_thousand_th
         # The same statements are then measured with the next product, since this one is gone.
         statements[:] = [(sql, tuple(701 if value == 700 else value for value in values)) for sql, values in statements]
 
-    taken = await measure(statements, tmp_path / "data" / "packshot.sqlite3", {"delete": delete}, multiply)
+    taken = await measure(statements, tmp_path / "data" / "packshot.sqlite3", {"delete": delete}, stock_up)
 
     few, many = taken["delete"]
     assert many <= few + few // 4 + 2, taken
