@@ -65,7 +65,7 @@ def started(folder: Path, images: int) -> Iterator[Packshot]:
     account = msgspec.json.decode(run_once([command, "init", "--data", str(data), "--json"]), type=Made)
     rest = f"/rest/{account.user_id}/{account.webhook_code}/"
     serve = [command, "serve", "--data", str(data), "--host=127.0.0.1", f"--port={port}"]
-    with running("Packshot", serve, port, folder / "packshot.log") as server:
+    with running("Packshot", serve, port, folder / "packshot.log", {"PACKSHOT_INTAKE_VERIFY": "header"}) as server:
         catalogue = _fill(data / DATABASE, _first_image(port, rest), images)
         packshot = Packshot(server, rest, catalogue)
         _check(packshot)

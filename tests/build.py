@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 import httpx
+import msgspec
 
 import pictures
 from packshot import app
@@ -22,7 +23,7 @@ from packshot.domain.inventory import InventoryProduct, NewInventoryProduct
 from packshot.domain.libraries import Files, LibraryImage, NewLibraryImage, Place
 from packshot.domain.products import Kind
 from packshot.services import images, inventory, libraries, originals, products, setup
-from packshot.services.core import Core
+from packshot.services.core import Core, IntakeSettings
 from packshot.services.originals import Upload
 from packshot.services.setup import Seed
 from packshot.storage import accounts, blob_rows, catalogs, migrations
@@ -64,6 +65,11 @@ class Clock:
 def fail_loudly(error: BaseException) -> None:
     """What a core is told to do when the disk fails, in tests that expect no such thing."""
     raise AssertionError("the disk failed") from error
+
+
+def believing(settings: Settings) -> Settings:
+    """*settings* with which pictures are taken at their header's word: most tests are spared the image workers."""
+    return msgspec.structs.replace(settings, intake=IntakeSettings("header"))
 
 
 @contextmanager
@@ -113,7 +119,7 @@ class Shop(NamedTuple):
 async def open_shop(folder: Path, settings: Settings) -> AsyncIterator[Shop]:
     """A new store in *folder*, for tests that share one: the fixtures make one for each test."""
     clock = Clock()
-    async with app.open_core(folder, settings, fail_loudly, clock) as core:
+    async with app.open_core(folder, believing(settings), fail_loudly, clock) as core:
         seed = await setup.create_account(core)
         assert seed is not None
         admin = Principal(seed.account_id, seed.user_id, "administrator", setup.SCOPES, seed.webhook_id)

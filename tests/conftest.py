@@ -10,7 +10,7 @@ import httpx
 import hypothesis
 import pytest
 
-from build import Clock, fail_loudly, lent_store, visiting
+from build import Clock, believing, fail_loudly, lent_store, visiting
 from packshot import app
 from packshot.config import Settings
 from packshot.domain.access import Principal
@@ -21,6 +21,9 @@ from packshot.services.setup import Seed
 # How long an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile("packshot", deadline=None)
 hypothesis.settings.load_profile("packshot")
+
+# For the commands and servers that tests start: as `believing` does for what they open themselves.
+os.environ["PACKSHOT_INTAKE_VERIFY"] = "header"
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -52,7 +55,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 async def core(tmp_path: Path, settings: Settings, clock: Clock, shelf: Path) -> AsyncIterator[Core]:
-    folder = tmp_path / "data"
+    folder, settings = tmp_path / "data", believing(settings)
     with lent_store(shelf, folder):
         async with app.open_core(folder, settings, fail_loudly, clock) as opened:
             yield opened

@@ -11,6 +11,7 @@ curl curl the documentation's own commands and the printed ones
 node nodejs the vendor's JavaScript SDK
 npm npm the vendor's JavaScript SDK
 strace strace the order of system calls of an upload
+exiftool libimage-exiftool-perl what is left of metadata in a copy
 EOF
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null 2>&1; then

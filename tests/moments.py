@@ -4,6 +4,7 @@ import dataclasses
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from io import FileIO
 from pathlib import Path
 from typing import Literal
 
@@ -45,6 +46,9 @@ class Moments:
 
     def view(self, staged: Staged) -> memoryview:
         return self._inside.view(staged)
+
+    def opened(self, staged: Staged) -> FileIO:
+        return self._inside.opened(staged)
 
     async def discard(self, staged: Staged) -> None:
         await self._inside.discard(staged)

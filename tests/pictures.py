@@ -18,6 +18,17 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 VENDOR_PNG_BYTES = 546
 """Length of the PNG which the vendor's upload sample holds twice."""
 
+STORED = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+"""By orientation: what was done to an upright picture before it was stored like that."""
+
 
 def encoded(image: Image.Image, file_format: str, **options: Any) -> bytes:
     """The image as a file, written by Pillow."""

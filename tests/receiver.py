@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
+from build import believing
 from packshot.config import Settings
 from packshot.domain.access import Principal
 from packshot.domain.accounts import Application
@@ -18,7 +19,7 @@ from packshot.services.core import Core
 from packshot.services.deliveries import Deliveries
 from packshot.services.outbound import OutboundSettings
 
-PRIVATE = Settings(outbound=OutboundSettings(allow_private=True))
+PRIVATE = believing(Settings(outbound=OutboundSettings(allow_private=True)))
 EVERY = ("CATALOG.PRODUCT.ON.ADD", "CATALOG.PRODUCT.ON.UPDATE", "CATALOG.PRODUCT.ON.DELETE")
 BASE_URL = "https://pictures.example"
 

@@ -17,6 +17,7 @@ from packshot.config import Settings
 from packshot.delivery import originals
 from packshot.emulator.faults import Faults
 from packshot.emulator.recorder import Recorder, recorded
+from packshot.imaging.pool import Workers
 from packshot.observability import REQUEST_ID, Asgi, Metrics, RequestLog, observed
 from packshot.protocols.bitrix.limits import limiter
 from packshot.protocols.bitrix.oauth import PREFIX, OAuth
@@ -62,6 +63,7 @@ async def open_core(
     sealer = data_folder.Sealer(folder)
     db = open_database(path, failed)
     outbound = Outbound(settings.outbound)
+    workers = Workers(settings.workers)
     try:
         yield Core(
             db=db,
@@ -77,8 +79,11 @@ async def open_core(
             events=settings.events,
             libraries=settings.finerworks,
             outbound=outbound,
+            intake=settings.intake,
+            workers=workers,
         )
     finally:
+        await workers.close()
         await outbound.close()
         await db.close()
         threads.shutdown()
@@ -133,6 +138,14 @@ def _metrics(core: Core, in_flight: InFlight) -> Metrics:
             "packshot_body_bytes_in_flight": (
                 "Bytes of request bodies held at this moment.",
                 lambda: float(in_flight.held_bytes),
+            ),
+            "packshot_image_jobs_waiting": (
+                "Pictures waiting for an image worker.",
+                lambda: float(core.workers.waiting),
+            ),
+            "packshot_image_workers_lost": (
+                "Image workers lost since the start, to a picture or otherwise.",
+                lambda: float(core.workers.lost),
             ),
             "packshot_writes_queued": ("Works waiting for the database writer.", lambda: float(core.db.queued())),
             "packshot_events_waiting": (

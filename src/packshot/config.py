@@ -20,6 +20,7 @@ from packshot.domain.originals import ImageLimits, PrintLimits
 from packshot.emulator import faults
 from packshot.emulator.faults import FaultSettings
 from packshot.emulator.recorder import EmulatorSettings
+from packshot.imaging.pool import WorkerSettings
 from packshot.observability import LogSettings
 from packshot.protocols.bitrix import simulate
 from packshot.protocols.bitrix.errors import BitrixSettings
@@ -27,7 +28,7 @@ from packshot.protocols.bitrix.limits import LimitSettings
 from packshot.protocols.bitrix.methods import METHODS
 from packshot.protocols.body import BodyLimits
 from packshot.protocols.finerworks.errors import FinerWorksSettings
-from packshot.services.core import DownloadSettings, EventSettings, UpkeepSettings
+from packshot.services.core import DownloadSettings, EventSettings, IntakeSettings, UpkeepSettings
 from packshot.services.outbound import OutboundSettings
 
 PREFIX = "PACKSHOT_"
@@ -76,6 +77,8 @@ class Settings(msgspec.Struct, frozen=True):
     outbound: OutboundSettings = OutboundSettings()
     emulator: EmulatorSettings = EmulatorSettings()
     images: ImageLimits = ImageLimits()
+    intake: IntakeSettings = IntakeSettings()
+    workers: WorkerSettings = WorkerSettings()
     prints: PrintLimits = PrintLimits()
     requests: BodyLimits = BodyLimits()
     upkeep: UpkeepSettings = UpkeepSettings()

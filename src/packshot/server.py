@@ -250,6 +250,7 @@ async def _serve(
             if check:  # on a daemon: it may take minutes, and a stop does not wait for it
                 threading.Thread(target=_check, args=(folder,), daemon=True).start()
             rounds = loop.create_task(upkeep.run_for_ever(core))
+            _warm_up(core)
             sending = loop.create_task(deliveries.deliver_for_ever(core, base_url(settings, listening)))
             await server.serve(sockets=[listening.socket])
             rounds.cancel()
@@ -265,6 +266,13 @@ async def _serve(
         _log.critical("the disk failed; stopping, since nobody knows what it holds", why=str(failures[0]))
         return EXIT_DISK_FAILED
     return 0
+
+
+def _warm_up(core: Core) -> None:
+    """Start the image workers before the first upload does; what goes wrong is logged there, and tried again."""
+    if core.intake.verify == "full":
+        starting = asyncio.ensure_future(core.workers.start())
+        starting.add_done_callback(lambda done: done.cancelled() or done.exception())
 
 
 def _check(folder: Path) -> None:

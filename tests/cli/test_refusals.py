@@ -146,6 +146,10 @@ def test_an_address_of_another_machine_is_refused_without_talk_of_ports(tmp_path
         ("PACKSHOT_SERVER_PUBLIC_URL", "pictures.example", ["server.public_url", "https://"]),
         ("PACKSHOT_UPKEEP_GRACE_S", "60", ["upkeep.grace_s", "3600"]),
         ("PACKSHOT_REQUESTS_MIN_RATE_BYTES_S", "0", ["requests.min_rate_bytes_s", "1"]),
+        ("PACKSHOT_WORKERS_COUNT", "100000", ["workers.count", "256"]),
+        ("PACKSHOT_WORKERS_JOB_S", "nan", ["workers.job_s", "> 0"]),
+        ("PACKSHOT_WORKERS_JOBS", "0", ["workers.jobs", "1"]),
+        ("PACKSHOT_WORKERS_MEMORY_BYTES", "1000000", ["workers.memory_bytes", "268435456"]),
         ("PACKSHOT_BITRIX_ERROR_CODES", "numbers", ["bitrix.error_codes", "numbers"]),
     ],
 )

@@ -17,7 +17,7 @@ import pytest
 import trustme
 from b24pysdk import BitrixWebhook, Client  # type: ignore[import-untyped]
 
-from build import fail_loudly, make_images, make_product
+from build import believing, fail_loudly, make_images, make_product
 from forking import run
 from packshot import app
 from packshot.config import Settings
@@ -43,7 +43,7 @@ RULES = "503 every 2 on catalog.catalog.getFields; 503 on catalog.catalog.isOffe
 
 async def _stock(folder: Path) -> dict[str, Any]:
     """Make a store with, for each size, a product with that many images and that many products of one name."""
-    async with app.open_core(folder, Settings(), fail_loudly) as core:
+    async with app.open_core(folder, believing(Settings()), fail_loudly) as core:
         seed = await setup.create_account(core)
         assert seed is not None
         admin = Principal(seed.account_id, seed.user_id, "administrator", setup.SCOPES, seed.webhook_id)
@@ -122,7 +122,7 @@ def _narrow_token(folder: Path) -> str:
 
 async def _grant(folder: Path, age_s: int) -> dict[str, Any]:
     scopes = ("catalog", "user")
-    async with app.open_core(folder, Settings(), fail_loudly, lambda: time.time() - age_s) as core:
+    async with app.open_core(folder, believing(Settings()), fail_loudly, lambda: time.time() - age_s) as core:
         wanted = Application(0, 0, "", "Proof", "https://shop.example/back", scopes, None)
         made = await applications.create(core, setup.ACCOUNT, wanted)
         somebody = await users.get(core, setup.ADMINISTRATOR)
@@ -189,7 +189,7 @@ SENDERS = ("requests", "axios")
 
 async def _stock_prints(folder: Path) -> dict[str, Any]:
     pairs = {}
-    async with app.open_core(folder, Settings(), fail_loudly) as core:
+    async with app.open_core(folder, believing(Settings()), fail_loudly) as core:
         await setup.create_account(core)
         for account in [f"{sender} {name}" for sender in SENDERS for name in EXAMPLES]:
             await setup.create_account(core, account)

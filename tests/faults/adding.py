@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pictures
-from build import fail_loudly, make_image, make_product
+from build import believing, fail_loudly, make_image, make_product
 from packshot import app
 from packshot.config import Settings
 from packshot.domain.access import Principal
@@ -16,7 +16,7 @@ CALLER = Principal(1, 1, "administrator", setup.SCOPES, 1)
 
 
 async def main(folder: Path) -> None:
-    async with app.open_core(folder, Settings(), fail_loudly) as core:
+    async with app.open_core(folder, believing(Settings()), fail_loudly) as core:
         await setup.create_account(core)
         product_id = await make_product(core, CALLER)
         os.write(sys.stdout.fileno(), b"go\n")

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from PIL import Image
 
-from build import INVENTORY, fail_loudly, make_product
+from build import INVENTORY, believing, fail_loudly, make_product
 from packshot.app import open_core
 from packshot.config import Settings
 from packshot.domain.access import Principal
@@ -61,7 +61,7 @@ class Shop(msgspec.Struct):
 
 async def _visit(folder: Path) -> Shop:
     progress: list[tuple[int, int]] = []
-    async with open_core(folder, Settings(), fail_loudly) as core:
+    async with open_core(folder, believing(Settings()), fail_loudly) as core:
         seed = await setup.create_account(core)
         assert seed is not None
         first_id = await demo.fill(core, seed, lambda done, total: progress.append((done, total)))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import pictures
-from build import Clock, fail_loudly, make_image, make_library_image, make_product
+from build import Clock, believing, fail_loudly, make_image, make_library_image, make_product
 from moments import original_of, path_of
 from packshot import app
 from packshot.config import Settings
@@ -44,14 +44,22 @@ async def test_a_healthy_store_has_nothing_wrong(core: Core) -> None:
 
     assert all(finding.ok for finding in found)
     assert found[0].what == "database: consistent"
-    assert found[1].what.startswith("blobs: 2 rows")
-    assert found[2].what.startswith("files without a row: 0")
-    assert found[3].what == "formats: 2 png"
+    assert found[1].what.startswith("image workers: shut in by ")
+    assert found[2].what.startswith("blobs: 2 rows")
+    assert found[3].what.startswith("files without a row: 0")
+    assert found[4].what == "formats: 2 png"
 
 
 @pytest.mark.usefixtures("seed")
 async def test_an_empty_store_has_nothing_wrong(core: Core) -> None:
     assert await wrong(core) == []
+
+
+@pytest.mark.usefixtures("seed")
+async def test_image_workers_that_do_not_start_are_found(core: Core) -> None:
+    await core.workers.close()
+
+    assert await wrong(core) == ["image workers: none can be started, so no picture can be decoded"]
 
 
 async def test_a_missing_file_is_found(core: Core, keys: list[str]) -> None:
@@ -172,11 +180,11 @@ def damage(path: Path, index: str) -> None:
 
 
 async def test_a_damaged_database_is_found_and_the_examination_goes_on(tmp_path: Path) -> None:
-    async with app.open_core(tmp_path / "data", Settings(), fail_loudly) as core:
+    async with app.open_core(tmp_path / "data", believing(Settings()), fail_loudly) as core:
         await setup.create_account(core)
     damage(tmp_path / "data" / "packshot.sqlite3", "image_of_blob")
 
-    async with app.open_core(tmp_path / "data", Settings(), fail_loudly) as core:
+    async with app.open_core(tmp_path / "data", believing(Settings()), fail_loudly) as core:
         found = await examined(core)
 
     assert not found[0].ok

@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from build import Clock, fail_loudly
+from build import Clock, believing, fail_loudly
 from packshot import app
 from packshot.config import Settings
 from packshot.services.core import Core
@@ -31,5 +31,5 @@ def statements(monkeypatch: pytest.MonkeyPatch) -> Statements:
 @pytest.fixture
 async def watched(statements: Statements, tmp_path: Path, clock: Clock) -> AsyncIterator[Core]:
     del statements
-    async with app.open_core(tmp_path / "data", Settings(), fail_loudly, clock) as core:
+    async with app.open_core(tmp_path / "data", believing(Settings()), fail_loudly, clock) as core:
         yield core

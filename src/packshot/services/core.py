@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
 from packshot.domain.access import Principal
 from packshot.domain.originals import ImageLimits, PrintLimits
+from packshot.imaging.pool import Workers
 from packshot.services.outbound import Outbound
 from packshot.storage.blobs import BlobStore
 from packshot.storage.database import Database
@@ -62,6 +64,16 @@ class LibrarySettings(msgspec.Struct, frozen=True):
     temporary_s: int = 14 * DAY_S
 
 
+class IntakeSettings(msgspec.Struct, frozen=True):
+    """How closely uploads are looked at before they are acknowledged.
+
+    `verify`: `full` decodes every pixel in an image worker, so that damaged pictures are refused; `header` believes
+    what the first bytes say, for bulk loads of pictures that are known to be sound.
+    """
+
+    verify: Literal["full", "header"] = "full"
+
+
 @dataclass(frozen=True, slots=True)
 class Core:
     """What services work with. `clock` gives Unix seconds; `signing_keys` are by id, the highest one signs.
@@ -85,6 +97,8 @@ class Core:
     events: EventSettings
     libraries: LibrarySettings
     outbound: Outbound
+    intake: IntakeSettings
+    workers: Workers
     event_counts: Counter[str] = field(default_factory=Counter)
     principals: dict[tuple[int, str], tuple[float, Principal]] = field(default_factory=dict)
     staging: set[Path] = field(default_factory=set)

@@ -4,12 +4,14 @@ from collections.abc import AsyncIterator, Callable
 
 import msgspec
 
+from packshot.domain.errors import Unavailable
 from packshot.domain.originals import EXTENSIONS
 from packshot.services.core import Core
 from packshot.storage import blob_rows, images
 from packshot.storage.health import foreign_key_errors, integrity_errors
 
 BATCH = 500
+_WALLS = {"landlock": "Landlock", "seccomp": "seccomp", "own_network": "a network of their own"}
 SHOWN = 5
 
 
@@ -24,8 +26,20 @@ async def examine(core: Core, progress: Callable[[int], None]) -> AsyncIterator[
     """Look at the database, then at every blob. *progress* hears how many blobs have been looked at."""
     errors = [*await integrity_errors(core.db), *await foreign_key_errors(core.db)]
     yield Finding(not errors, f"database: {'; '.join(errors[:5]) or 'consistent'}")
+    yield await _walls(core)
     async for finding in _blobs(core, progress):
         yield finding
+
+
+async def _walls(core: Core) -> Finding:
+    """What keeps a picture that takes an image worker over from anything else."""
+    try:
+        await core.workers.start()
+    except Unavailable:
+        return Finding(ok=False, what="image workers: none can be started, so no picture can be decoded")
+    walls = {name: held for name, held in msgspec.structs.asdict(core.workers.walls).items() if held}
+    names = ", ".join(_WALLS[name] for name in walls) or "memory and time only: this system offers nothing more"
+    return Finding(ok=True, what=f"image workers: shut in by {names}")
 
 
 async def _wrong(core: Core, blob_id: int, key: str, size_bytes: int, state: str) -> str | None:

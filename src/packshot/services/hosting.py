@@ -42,7 +42,8 @@ async def add(core: Core, caller: Principal, said: Described, staged: Staged) ->
         NotFound: no such product.
         Conflict: the guid is taken by another image.
         InvalidRequest: the product's catalog has no property for more pictures.
-        UnacceptableImage: the bytes are no picture of an accepted format, or pass a limit of `Core.prints`.
+        UnacceptableImage: the bytes are no sound picture of an accepted format, or pass a limit of `Core.prints`.
+        LimitReached: the image workers have more to do than they can take.
         StoreFull: there is no room.
         Unavailable: the store cannot be written to.
     """

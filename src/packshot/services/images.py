@@ -33,7 +33,8 @@ async def add_to_product(
         Forbidden: the caller may only look.
         NotFound: no such product.
         InvalidRequest: the name cannot be used, or the product's catalog has no property for more pictures.
-        UnacceptableImage: the bytes are no picture of an accepted format, or pass a limit.
+        UnacceptableImage: the bytes are no sound picture of an accepted format, or pass a limit.
+        LimitReached: the image workers have more to do than they can take.
         StoreFull: there is no room.
         Unavailable: the store cannot be written to.
     """

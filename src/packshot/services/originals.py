@@ -6,6 +6,7 @@ Large ones come in piece by piece: they are staged, and examined where they lie.
 import asyncio
 import contextlib
 import hashlib
+import io
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TypeVar
 
@@ -13,7 +14,9 @@ import msgspec
 
 from packshot.domain.errors import LimitReached, PackshotError, Unavailable
 from packshot.domain.originals import Header, ImageLimits, NewBlob, check_header, check_size
+from packshot.imaging.jobs import Examine
 from packshot.imaging.probe import probe
+from packshot.imaging.process import sealed
 from packshot.services import accounts
 from packshot.services.core import Core
 from packshot.storage import blob_rows
@@ -53,16 +56,46 @@ class _Brought(msgspec.Struct, frozen=True):
 
 
 async def examine(core: Core, upload: Upload) -> Examined:
-    """Look at an upload before anything is stored. Raises: InvalidRequest, UnacceptableImage."""
+    """Look at an upload before anything is stored.
 
-    def look() -> Examined:
+    Its header is read here; its pixels are decoded in an image worker, unless `intake.verify` says otherwise.
+
+    Raises:
+        InvalidRequest: it has no content.
+        UnacceptableImage: it is no picture of an accepted format, passes a limit, or is damaged.
+        LimitReached: the workers have more to do than they can take.
+        Unavailable: a worker was lost.
+    """
+
+    def look() -> _Looked:
         data = upload.read()
         header = _header(data, core.limits)
-        return Examined(data, NewBlob(hashlib.sha256(data).hexdigest(), len(data), header))
+        blob = NewBlob(hashlib.sha256(data).hexdigest(), len(data), header)
+        return Examined(data, blob), sealed(data) if core.intake.verify == "full" else None
 
-    if upload.about_bytes <= INLINE_BYTES:
-        return look()
-    return await asyncio.get_running_loop().run_in_executor(core.threads, look)
+    examined, file = look() if upload.about_bytes <= INLINE_BYTES else await _on_thread(core, look)
+    if file:
+        with file:
+            await _decode(core, examined.blob, file.fileno())
+    return examined
+
+
+_Looked = tuple[Examined, io.FileIO | None]
+
+
+async def _on_thread(core: Core, look: Callable[[], _Looked]) -> _Looked:
+    """*look* goes on to its end also when nobody waits for it any more: then the file it opened is closed."""
+    looking = asyncio.get_running_loop().run_in_executor(core.threads, look)
+    try:
+        return await asyncio.shield(looking)
+    except asyncio.CancelledError:
+        looking.add_done_callback(_close)
+        raise
+
+
+def _close(looking: asyncio.Future[_Looked]) -> None:
+    if not looking.cancelled() and looking.exception() is None and (file := looking.result()[1]):
+        file.close()
 
 
 @contextlib.asynccontextmanager
@@ -100,13 +133,22 @@ def _require_slot(core: Core) -> None:
 
 
 async def examine_staged(core: Core, staged: Staged, limits: ImageLimits) -> Examined:
-    """Look at an upload that is staged as a whole. Raises: UnacceptableImage, Unavailable."""
+    """Look at an upload that is staged as a whole. Raises: UnacceptableImage, LimitReached, Unavailable."""
 
     def look() -> Examined:
         header = _header(core.blobs.view(staged), limits)
         return Examined(staged, NewBlob(staged.digest.hexdigest(), staged.size_bytes, header))
 
-    return await asyncio.get_running_loop().run_in_executor(core.threads, look)
+    examined = await asyncio.get_running_loop().run_in_executor(core.threads, look)
+    if core.intake.verify == "full":
+        with core.blobs.opened(staged) as file:
+            await _decode(core, examined.blob, file.fileno())
+    return examined
+
+
+async def _decode(core: Core, blob: NewBlob, source: int) -> None:
+    """Have every pixel decoded once. Raises: UnacceptableImage, LimitReached, Unavailable."""
+    await core.workers.examine(Examine(blob.header, decode=True), source, blob.digest)
 
 
 def _header(data: Bytes, limits: ImageLimits) -> Header:

@@ -8,6 +8,7 @@ import secrets
 import threading
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -56,6 +57,9 @@ class BlobStore(Protocol):
 
         Raises: Unavailable.
         """
+
+    def opened(self, staged: Staged) -> FileIO:
+        """The file of an upload, to be read only. Raises: Unavailable."""
 
     async def discard(self, staged: Staged) -> None:
         """Give up an upload with its bytes; one that was put is left alone. Nothing is raised: the sweep comes."""

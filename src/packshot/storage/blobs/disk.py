@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import io
 import mmap
 import os
 import re
@@ -123,13 +124,17 @@ class DiskBlobs:
         """See `BlobStore.view`."""
         if not staged.size_bytes:
             return memoryview(b"")
-        try:
-            descriptor = os.open(staged.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with self.opened(staged) as file:
             try:
                 # Never closed by hand: it goes with its last view, which an error on its way may still hold.
-                return memoryview(mmap.mmap(descriptor, staged.size_bytes, prot=mmap.PROT_READ))
-            finally:
-                os.close(descriptor)
+                return memoryview(mmap.mmap(file.fileno(), staged.size_bytes, prot=mmap.PROT_READ))
+            except OSError as error:
+                raise Unavailable("blob store") from error
+
+    def opened(self, staged: Staged) -> io.FileIO:
+        """See `BlobStore.opened`."""
+        try:
+            return io.FileIO(os.open(staged.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC))
         except OSError as error:
             raise Unavailable("blob store") from error
 
