@@ -1,6 +1,7 @@
 """Events: what changed, noted in the transaction that changed it and sent out afterwards."""
 
 import hashlib
+from collections.abc import Iterable
 from contextvars import ContextVar
 from typing import Literal
 
@@ -37,45 +38,46 @@ def begin(settings: EventSettings, connector: str) -> None:
 
 async def note_product(tx: Tx, caller: Principal, event: ProductEvent, product_id: int, kind: int, now: int) -> None:
     """Note that a product was added, changed or deleted, for everybody who listens."""
-    await _note_all(tx, caller, event, product_id, {"ID": product_id, "TYPE": int(kind)}, now)
+    listeners = await handlers.of_listeners(tx, caller.account_id, event)
+    await _note_all(tx, caller, listeners, product_id, {"ID": product_id, "TYPE": int(kind)}, now)
 
 
-async def note_image(
-    tx: Tx, caller: Principal, event: ImageEvent, image: ProductImage | LibraryImage, now: int
+async def note_images(
+    tx: Tx, caller: Principal, event: ImageEvent, images: Iterable[ProductImage | LibraryImage], now: int
 ) -> None:
-    """Note that an image was added, changed or deleted, for everybody who listens.
+    """Note that images were added, changed or deleted, for everybody who listens.
 
     Events of a product's images come in the order of that product, those of a library in that of the image.
     """
-    fields: Data = {"ID": image.id, "GUID": image.guid, "PRODUCT_ID": image.product_id, "ROLE": image.role}
-    await _note_all(tx, caller, event, image.product_id or -image.id, fields, now)
+    listeners = await handlers.of_listeners(tx, caller.account_id, event)
+    for image in images:
+        fields: Data = {"ID": image.id, "GUID": image.guid, "PRODUCT_ID": image.product_id, "ROLE": image.role}
+        await _note_all(tx, caller, listeners, image.product_id or -image.id, fields, now)
 
 
 async def note_detached(tx: Tx, caller: Principal, image: ProductImage, now: int) -> None:
     """Note that an image left its product for the library alone, in the order of that product."""
     fields: Data = {"ID": image.id, "GUID": image.guid, "PRODUCT_ID": None, "ROLE": None}
-    await _note_all(tx, caller, "PACKSHOT.IMAGE.ON.UPDATE", image.product_id, fields, now)
+    listeners = await handlers.of_listeners(tx, caller.account_id, "PACKSHOT.IMAGE.ON.UPDATE")
+    await _note_all(tx, caller, listeners, image.product_id, fields, now)
 
 
 async def _note_all(
-    tx: Tx, caller: Principal, event: ImageEvent | ProductEvent, order: int, fields: Data, now: int
+    tx: Tx, caller: Principal, listeners: Iterable[Listener], order: int, fields: Data, now: int
 ) -> None:
-    for listener in await handlers.of_listeners(tx, caller.account_id, event):
+    for listener in listeners:
         await note(tx, caller, listener, order, {"FIELDS": fields}, now)
 
 
-async def is_heard(tx: Tx, caller: Principal, *wanted: ImageEvent | ProductEvent) -> bool:
-    """Whether anybody listens to one of these events."""
-    return any([await handlers.of_listeners(tx, caller.account_id, event) for event in wanted])
-
-
-async def note_new_look(tx: Tx, caller: Principal, product_id: int, now: int) -> None:
-    """Note that a call changed nothing but images of a product: that changes it, unless the settings say otherwise."""
-    event: ProductEvent = "CATALOG.PRODUCT.ON.UPDATE"
-    if _IMAGES_COUNT.get() and await handlers.of_listeners(tx, caller.account_id, event):
+async def note_new_looks(tx: Tx, caller: Principal, product_ids: Iterable[int], now: int) -> None:
+    """Note that a call changed nothing but images of products: that changes them, unless the settings say otherwise."""
+    if not _IMAGES_COUNT.get():
+        return
+    listeners = await handlers.of_listeners(tx, caller.account_id, "CATALOG.PRODUCT.ON.UPDATE")
+    for product_id in product_ids if listeners else ():
         product = await products.find_product(tx, caller.account_id, product_id, tuple(Kind))
         kind = int(product["kind"] or 0) if product else 0
-        await note_product(tx, caller, event, product_id, kind, now)
+        await _note_all(tx, caller, listeners, product_id, {"ID": product_id, "TYPE": kind}, now)
 
 
 async def note(tx: Tx, caller: Principal, listener: Listener, product_id: int, data: Data, now: int) -> None:

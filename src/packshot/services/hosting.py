@@ -60,7 +60,7 @@ async def add(core: Core, caller: Principal, said: Described, staged: Staged) ->
             await _make_place(tx, caller, new.product_id, new.role, new.created_at)
         (image,) = await libraries.put(tx, caller, [(new, blob_ids[0])])
         if new.product_id is not None:
-            await events.note_new_look(tx, caller, new.product_id, new.created_at)
+            await events.note_new_looks(tx, caller, [new.product_id], new.created_at)
         return image
 
     return await originals.store(core, caller.account_id, [examined], work)
@@ -116,8 +116,8 @@ async def attach(core: Core, caller: Principal, guid: str, product_id: int, role
         await _make_place(tx, caller, product_id, role, now)
         await library.attach(tx, caller.account_id, image.id, product_id, role, now)
         (attached,) = await library.of_guids(tx, caller.account_id, [guid], now)
-        await events.note_image(tx, caller, "PACKSHOT.IMAGE.ON.UPDATE", attached, now)
-        await events.note_new_look(tx, caller, product_id, now)
+        await events.note_images(tx, caller, "PACKSHOT.IMAGE.ON.UPDATE", [attached], now)
+        await events.note_new_looks(tx, caller, [product_id], now)
         return attached
 
     return await core.db.write(work)

@@ -48,7 +48,7 @@ async def add_to_product(
         if await products.find_catalog_of(tx, caller.account_id, product_id) is None:
             raise NotFound("product", product_id)
         image = await put(tx, caller, new, blob_ids[0])
-        await events.note_new_look(tx, caller, product_id, new.created_at)
+        await events.note_new_looks(tx, caller, [product_id], new.created_at)
         return image
 
     return await originals.store(core, caller.account_id, [examined], work)
@@ -71,7 +71,7 @@ async def put(tx: Tx, caller: Principal, new: NewImage, blob_id: int) -> Product
         await clear(tx, caller, new.product_id, new.role, new.created_at)
     image = await images.add_image(tx, caller.account_id, new, blob_id)
     if new.property_id is None:
-        await events.note_image(tx, caller, "PACKSHOT.IMAGE.ON.ADD", image, new.created_at)
+        await events.note_images(tx, caller, "PACKSHOT.IMAGE.ON.ADD", [image], new.created_at)
     return image
 
 
@@ -97,7 +97,7 @@ async def let_go(tx: Tx, caller: Principal, leaving: Sequence[ProductImage], now
         if image.id in sold:
             await events.note_detached(tx, caller, image, now)
         else:
-            await events.note_image(tx, caller, "PACKSHOT.IMAGE.ON.DELETE", image, now)
+            await events.note_images(tx, caller, "PACKSHOT.IMAGE.ON.DELETE", [image], now)
 
 
 async def get(core: Core, caller: Principal, product_id: int, image_id: int) -> ProductImage:
@@ -132,8 +132,8 @@ async def remove_from_product(core: Core, caller: Principal, product_id: int, im
         gone = await images.remove_image(tx, caller.account_id, product_id, image_id)
         if gone is None:
             return False
-        await events.note_image(tx, caller, "PACKSHOT.IMAGE.ON.DELETE", gone, now)
-        await events.note_new_look(tx, caller, product_id, now)
+        await events.note_images(tx, caller, "PACKSHOT.IMAGE.ON.DELETE", [gone], now)
+        await events.note_new_looks(tx, caller, [product_id], now)
         return True
 
     if not await core.db.write(work):

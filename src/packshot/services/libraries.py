@@ -52,7 +52,7 @@ async def put(tx: Tx, caller: Principal, news: Sequence[tuple[NewLibraryImage, i
         await library.add_image(tx, caller.account_id, new, blob_id)
     made = {image.guid: image for image in await library.of_guids(tx, caller.account_id, guids, 0)}
     for guid in guids:
-        await events.note_image(tx, caller, "PACKSHOT.IMAGE.ON.ADD", made[guid], made[guid].created_at)
+        await events.note_images(tx, caller, "PACKSHOT.IMAGE.ON.ADD", [made[guid]], made[guid].created_at)
     return [made[guid] for guid in guids]
 
 
@@ -100,7 +100,7 @@ async def _update(tx: Tx, caller: Principal, image: LibraryImage, change: ImageC
         return image
     changed = structs.replace(changed, updated_at=now)
     await library.update_image(tx, caller.account_id, changed)
-    await events.note_image(tx, caller, "PACKSHOT.IMAGE.ON.UPDATE", changed, now)
+    await events.note_images(tx, caller, "PACKSHOT.IMAGE.ON.UPDATE", [changed], now)
     return changed
 
 
@@ -169,9 +169,6 @@ async def take(tx: Tx, caller: Principal, images: Sequence[LibraryImage], now: i
     if not images:
         return
     await library.remove_images(tx, caller.account_id, [image.id for image in images])
-    if await events.is_heard(tx, caller, "PACKSHOT.IMAGE.ON.DELETE"):
-        for image in images:
-            await events.note_image(tx, caller, "PACKSHOT.IMAGE.ON.DELETE", image, now)
-    if await events.is_heard(tx, caller, "CATALOG.PRODUCT.ON.UPDATE"):
-        for product_id in dict.fromkeys(image.product_id for image in images if image.product_id is not None):
-            await events.note_new_look(tx, caller, product_id, now)
+    await events.note_images(tx, caller, "PACKSHOT.IMAGE.ON.DELETE", images, now)
+    product_ids = dict.fromkeys(image.product_id for image in images if image.product_id is not None)
+    await events.note_new_looks(tx, caller, product_ids, now)

@@ -7,7 +7,7 @@ import msgspec
 from packshot.domain.catalogs import MORE_PHOTO, Catalog, Property, Section, StoredProperty, StoredSection
 from packshot.domain.paging import Page, Query
 from packshot.storage.database import Reads, Tx
-from packshot.storage.query import Column, Listing, page
+from packshot.storage.query import Column, Listing, page, placeholders
 
 
 def _listing(table: str, columns: tuple[str, ...]) -> Listing:
@@ -40,7 +40,7 @@ async def _find(reads: Reads, listing: Listing, account_id: int, row_id: int) ->
 
 async def _insert(tx: Tx, table: Literal["section", "property"], columns: dict[str, Any]) -> int:
     """The columns are those of a struct, never a caller's words."""
-    marks = ", ".join(f"?{number}" for number in range(1, len(columns) + 1))
+    marks = placeholders(1, columns)
     names = ", ".join(columns)
     return await tx.insert(f"INSERT INTO {table} ({names}) VALUES ({marks}) RETURNING id", *columns.values())
 

@@ -9,7 +9,7 @@ from packshot.domain.images import NewImage, ProductImage
 from packshot.domain.originals import Original
 from packshot.domain.paging import Page, Query
 from packshot.storage.database import Reads, Row, Tx
-from packshot.storage.query import Column, Listing, page
+from packshot.storage.query import Column, Listing, page, placeholders
 
 _COLUMNS = "id, product_id, role, name, address, created_at, guid"
 _FIND = f"SELECT {_COLUMNS} FROM image WHERE id = ?1 AND product_id = ?2 AND account_id = ?3 AND property_id IS NULL"
@@ -59,7 +59,7 @@ async def list_images(reads: Reads, account_id: int, product_id: int, query: Que
 
 async def of_products(reads: Reads, account_id: int, product_ids: Collection[int]) -> list[ProductImage]:
     """All images of these products, those of one product by id."""
-    marks = ", ".join(f"?{number}" for number in range(2, len(product_ids) + 2))
+    marks = placeholders(2, product_ids)
     rows = await reads.all(
         f"SELECT {_COLUMNS} FROM image"
         f" WHERE product_id IN ({marks}) AND account_id = ?1 AND property_id IS NULL ORDER BY product_id, id",
@@ -120,7 +120,7 @@ async def remove_image(tx: Tx, account_id: int, product_id: int, image_id: int) 
 
 async def detach_sold(tx: Tx, account_id: int, ids: Sequence[int]) -> set[int]:
     """Take those of the images that something is sold of off their products; return their ids."""
-    marks = ", ".join(f"?{number}" for number in range(2, len(ids) + 2))
+    marks = placeholders(2, ids)
     # The plus keeps SQLite from walking the account where the ids are many.
     rows = await tx.all(
         f"UPDATE image SET product_id = NULL, role = NULL WHERE +account_id = ?1 AND id IN ({marks})"

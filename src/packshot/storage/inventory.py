@@ -7,7 +7,7 @@ from packshot.domain.inventory import LINK_FIELDS, InventoryProduct, NewInventor
 from packshot.domain.libraries import LibraryImage
 from packshot.domain.paging import Page, Query
 from packshot.storage.database import Reads, Tx
-from packshot.storage.query import Column, Listing, page
+from packshot.storage.query import Column, Listing, page, placeholders
 
 _COLUMNS = (
     "p.id, p.image_id, (SELECT i.guid FROM image i WHERE i.id = p.image_id), p.guid, p.sku, p.product_code, p.name,"
@@ -68,7 +68,7 @@ async def of_skus(reads: Reads, account_id: int, skus: Collection[str]) -> list[
 async def _found(reads: Reads, account_id: int, column: str, wanted: Collection[Any]) -> list[InventoryProduct]:
     if not wanted:
         return []
-    marks = ", ".join(f"?{number}" for number in range(2, len(wanted) + 2))
+    marks = placeholders(2, wanted)
     scope = f"FROM inventory_product p WHERE p.account_id = ?1 AND {column} IN ({marks})"
     rows = await reads.all(f"SELECT {_COLUMNS} {scope}", account_id, *wanted)
     links = await _links(reads, f"SELECT p.id {scope}", account_id, *wanted) if rows else {}
@@ -143,7 +143,7 @@ async def update_products(tx: Tx, account_id: int, products: Collection[Inventor
 
 
 async def _relink(tx: Tx, account_id: int, products: Collection[InventoryProduct]) -> None:
-    marks = ", ".join(f"?{number}" for number in range(2, len(products) + 2))
+    marks = placeholders(2, products)
     await tx.run(
         "DELETE FROM inventory_link WHERE product_id IN"
         f" (SELECT p.id FROM inventory_product p WHERE p.account_id = ?1 AND p.id IN ({marks}))",
@@ -162,7 +162,7 @@ async def remove_skus(tx: Tx, account_id: int, skus: Collection[str]) -> set[str
     """Delete the products with these SKUs, links included, and return the SKUs of those it were."""
     if not skus:
         return set()
-    marks = ", ".join(f"?{number}" for number in range(2, len(skus) + 2))
+    marks = placeholders(2, skus)
     rows = await tx.all(
         f"DELETE FROM inventory_product WHERE account_id = ?1 AND sku IN ({marks}) RETURNING sku", account_id, *skus
     )
@@ -171,5 +171,5 @@ async def remove_skus(tx: Tx, account_id: int, skus: Collection[str]) -> set[str
 
 async def unlink(tx: Tx, account_id: int, fields: Collection[str]) -> None:
     """Cut the links of these fields on all products of the account."""
-    marks = ", ".join(f"?{number}" for number in range(2, len(fields) + 2))
+    marks = placeholders(2, fields)
     await tx.run(f"DELETE FROM inventory_link WHERE account_id = ?1 AND field IN ({marks})", account_id, *fields)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from packshot.domain.libraries import Files, LibraryImage, NewLibraryImage, Place
 from packshot.storage.database import Reads, Row, Tx
 from packshot.storage.images import searched
+from packshot.storage.query import placeholders
 
 COLUMNS = (
     "i.id, i.guid, i.library, i.session_id, i.product_id, i.role, i.name, i.title, i.description, i.size_bytes,"
@@ -18,7 +19,7 @@ async def of_guids(reads: Reads, account_id: int, guids: Sequence[str], now: int
     """The images with these guids that are in a library of the account and have not expired, in no order."""
     if not guids:
         return []
-    marks = ", ".join(f"?{number}" for number in range(3, len(guids) + 3))
+    marks = placeholders(3, guids)
     rows = await reads.all(
         f"SELECT {COLUMNS} FROM image i WHERE i.account_id = ?1 AND i.guid IN ({marks})"
         " AND i.library IS NOT NULL AND (i.expires_at IS NULL OR i.expires_at > ?2)",
@@ -50,7 +51,7 @@ async def add_image(tx: Tx, account_id: int, new: NewLibraryImage, blob_id: int 
 
 async def of_taken(reads: Reads, account_id: int, guids: Sequence[str]) -> set[str]:
     """Those of the guids that images of the account have already, whether a library shows them or not."""
-    marks = ", ".join(f"?{number}" for number in range(2, len(guids) + 2))
+    marks = placeholders(2, guids)
     rows = await reads.all(f"SELECT guid FROM image WHERE account_id = ?1 AND guid IN ({marks})", account_id, *guids)
     return {row[0] for row in rows}
 
@@ -92,7 +93,7 @@ async def attach(tx: Tx, account_id: int, image_id: int, product_id: int, role: 
 
 async def remove_images(tx: Tx, account_id: int, ids: Sequence[int]) -> None:
     """Delete these images' rows, never their bytes; inventory products and places in selections go along."""
-    marks = ", ".join(f"?{number}" for number in range(2, len(ids) + 2))
+    marks = placeholders(2, ids)
     among = f"WHERE account_id = ?1 AND image_id IN ({marks})"
     # Left to the foreign keys, image by image, many would cost a tenth more: pages leave the cache half done.
     await tx.run(

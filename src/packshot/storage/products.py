@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from packshot.domain.paging import Page, Query
 from packshot.domain.products import FIELDS, PARENTS, UNAVAILABLE, Fields, Kind
 from packshot.storage.database import Reads, Row, Tx
-from packshot.storage.query import Column, Listing, page
+from packshot.storage.query import Column, Listing, page, placeholders
 
 _COLUMNS = {name: Column(name, "name_folded" if name == "name" else "") for name in FIELDS}
 _PROPERTY = re.compile(r"property(\d{1,18})", re.ASCII)
@@ -69,7 +69,7 @@ async def find_by_code(reads: Reads, account_id: int, catalog_id: int, code: str
 async def add_product(tx: Tx, account_id: int, fields: Fields) -> int:
     """Insert a product and return its id; its outer id (`xml_id`) becomes that id where none is given."""
     columns = {"account_id": account_id, "name_folded": str(fields["name"]).casefold(), **_known(fields)}
-    marks = ", ".join(f"?{number}" for number in range(1, len(columns) + 1))
+    marks = placeholders(1, columns)
     product_id = await tx.insert(
         f"INSERT INTO product ({', '.join(columns)}) VALUES ({marks}) RETURNING id", *columns.values()
     )
@@ -120,7 +120,7 @@ async def remove_product(tx: Tx, account_id: int, product_id: int) -> bool:
 
 async def of_sections(reads: Reads, account_id: int, catalog_id: int, section_ids: Collection[int]) -> set[int]:
     """Those of the sections that the account's catalog has."""
-    marks = ", ".join(f"?{number}" for number in range(3, len(section_ids) + 3))
+    marks = placeholders(3, section_ids)
     rows = await reads.all(
         f"SELECT id FROM section WHERE account_id = ?1 AND catalog_id = ?2 AND id IN ({marks})",
         account_id, catalog_id, *section_ids,

@@ -5,11 +5,12 @@ from collections.abc import Collection
 from packshot.domain.images import ProductImage
 from packshot.domain.products import Declared, PropertyValue
 from packshot.storage.database import Reads, Row, Tx
+from packshot.storage.query import placeholders
 
 
 async def of_products(reads: Reads, account_id: int, product_ids: Collection[int]) -> list[PropertyValue]:
     """All values of these products, those of one product by id."""
-    marks = ", ".join(f"?{number}" for number in range(2, len(product_ids) + 2))
+    marks = placeholders(2, product_ids)
     rows = await reads.all(
         "SELECT v.id, v.product_id, v.property_id, v.multiple, v.text,"
         " i.id, i.product_id, i.role, i.name, i.address, i.created_at, i.guid"

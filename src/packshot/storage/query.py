@@ -1,6 +1,6 @@
 """Filters, orders and pages as SQL: closed tables from field to column, values always bound."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
 from typing import Any, TypeVar
 
 import msgspec
@@ -82,6 +82,11 @@ async def _total(reads: Reads, source: str, values: list[Any], query: Query, cou
         return query.offset + count
     row = await reads.one(f"SELECT count(*) {source}", *values)
     return int(row[0]) if row else 0
+
+
+def placeholders(first: int, values: Sized) -> str:
+    """`?2, ?3, ?4`: as many as there are values, numbered from *first* on; for `IN (...)` and `VALUES (...)`."""
+    return ", ".join(f"?{number}" for number in range(first, first + len(values)))
 
 
 def _order(listing: Listing, query: Query) -> str:
