@@ -113,7 +113,7 @@ async def test_a_receiver_that_fails_a_third_of_the_time_gets_everything_in_orde
     await listen(core, receiver)
     dice = random.Random(7)
     taken: list[Letter] = []
-    refused: Counter[str] = Counter()
+    refused: Counter[int] = Counter()
 
     def answer(letter: Letter) -> int:
         # Four in a row at most: what fails for longer than an hour is gone past.
