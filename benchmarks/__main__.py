@@ -11,7 +11,18 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import catalogue, library, machine, measure, pictures, pocketbase, product, uploads, writeloop
+from benchmarks import (
+    catalogue,
+    library,
+    machine,
+    measure,
+    pictures,
+    pocketbase,
+    product,
+    renditions,
+    uploads,
+    writeloop,
+)
 from benchmarks.candidates import fill, on_uvicorn
 from benchmarks.load import Candidate, LoadError, reading, reads
 from benchmarks.product import Packshot
@@ -38,8 +49,9 @@ FULL, QUICK = Effort(rounds=5, read_s=3, upload_s=2), Effort(rounds=3, read_s=1,
 def main() -> int:
     """Measure, print, and return the exit code: 2 when something needed is missing or fails, else 0."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds: five minutes instead of twelve")
-    parser.add_argument("--only", choices=("reads", "uploads", "catalogue", "library"), help="leave the others out")
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds: half the time")
+    parts = ("reads", "uploads", "catalogue", "library", "renditions")
+    parser.add_argument("--only", choices=parts, help="leave the others out")
     parser.add_argument("--folder", type=Path, default=Path("/var/tmp"), help="a folder on the disk to measure")
     options = parser.parse_args()
     if lacking := machine.lacking(options.folder):
@@ -59,6 +71,8 @@ def _run(folder: Path, effort: Effort, only: str | None) -> list[Verdict]:
     print(machine.described(folder), flush=True)
     if only == "library":
         return library.measured(folder, effort.rounds)
+    if only == "renditions":
+        return renditions.measured(folder, effort.rounds, effort.read_s)
     verdicts: list[Verdict] = []
     with product.started(folder, IMAGES) as packshot:
         if only in {None, "reads"}:
@@ -68,7 +82,10 @@ def _run(folder: Path, effort: Effort, only: str | None) -> list[Verdict]:
         if only in {None, "uploads"}:
             verdicts += [_uploads(folder, effort, packshot)]
             print(f"\nmemory after the uploads, all processes: {measure.pss_mb(packshot.server.pid):.0f} MB")
-    return verdicts if only else [*verdicts, *library.measured(folder, effort.rounds)]
+    if only is None:
+        verdicts += library.measured(folder, effort.rounds)
+        verdicts += renditions.measured(folder, effort.rounds, effort.read_s)
+    return verdicts
 
 
 def _reads(folder: Path, effort: Effort, packshot: Packshot) -> list[Verdict]:

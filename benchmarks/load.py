@@ -44,12 +44,16 @@ class Catalogue:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One kind of request. In `path` and `body`, @image@, @product@ and @record@ stand for a random image's ids."""
+    """One kind of request. In `path` and `body`, @image@, @product@ and @record@ stand for a random image's ids.
+
+    Each connection waits `pause_ms` before each request; that is no part of how long it takes.
+    """
 
     method: str
     path: str
     body: str = ""
     authorization: str = ""
+    pause_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,7 @@ def reads(candidate: Candidate, connections: int, seconds: int) -> Round:
     """
     call, catalogue = candidate.call, candidate.catalogue
     arguments = [call.method, call.path, call.body, call.authorization, catalogue.images, PER_PRODUCT]
-    arguments += [catalogue.first_image, catalogue.first_product]
+    arguments += [catalogue.first_image, catalogue.first_product, call.pause_ms]
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout=30s", "-s", str(SCRIPT)]
     command += [f"http://127.0.0.1:{candidate.port}/", "--", *(str(value) for value in arguments)]
     start = measure.now(candidate.pid)

@@ -57,6 +57,20 @@ def _process_cpu_s(pid: int) -> float:
         return 0.0
 
 
+def ended_cpu_s(pid: int) -> float:
+    """CPU seconds of the children that this process has buried, such as image workers after their last job."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except FileNotFoundError:
+        return 0.0
+    return (int(fields[13]) + int(fields[14])) / _TICKS_PER_S
+
+
+def peak_mb(pid: int) -> float:
+    """The most memory that a process has had, in MB (10^6 bytes), with all that it shares with others."""
+    return int(Path(f"/proc/{pid}/status").read_text().partition("VmHWM:")[2].split()[0]) * 1024 / 1e6
+
+
 def pss_mb(pid: int) -> float:
     """Memory of the process and its descendants in MB (10^6 bytes): pages shared by n processes count 1/n in each."""
     return sum(_process_pss_bytes(member) for member in tree(pid)) / 1e6
@@ -73,8 +87,8 @@ def now(server_pid: int | None) -> Moment:
     ours = tree(os.getpid())
     return Moment(
         at_s=time.perf_counter(),
-        server_cpu_s=cpu_s(tree(server_pid)) if server_pid else 0.0,
-        ours_cpu_s=cpu_s(ours),
+        server_cpu_s=cpu_s(tree(server_pid)) + ended_cpu_s(server_pid) if server_pid else 0.0,
+        ours_cpu_s=cpu_s(ours) + (ended_cpu_s(server_pid) if server_pid else 0.0),
         others_cpu_s={pid: cpu_s([pid]) for pid in _processes() if pid not in ours},
         reaped_cpu_s=used.ru_utime + used.ru_stime,
         busy_s=_machine_busy_s(),

@@ -1,4 +1,4 @@
-"""Sixteen threads of this process that do the same thing again and again until the time is over."""
+"""Threads of this process that do the same thing again and again until the time is over."""
 
 import time
 from collections.abc import Callable
@@ -14,7 +14,12 @@ Turn = Callable[[int], object]
 """Does it once; the number tells the turns of a thread apart."""
 
 
-def run(opened: Callable[[int], AbstractContextManager[Turn]], seconds: float, server_pid: int | None = None) -> Round:
+def run(
+    opened: Callable[[int], AbstractContextManager[Turn]],
+    seconds: float,
+    server_pid: int | None = None,
+    threads: int = THREADS,
+) -> Round:
     """One round. Each thread opens its own `Turn`, by its number, and closes it at the end.
 
     Without a server the work is done in this process, and its CPU is the round's `cpu_us`; with one this
@@ -22,9 +27,9 @@ def run(opened: Callable[[int], AbstractContextManager[Turn]], seconds: float, s
     """
     start, start_cpu_s = measure.now(server_pid), time.process_time()
     stop_at = start.at_s + seconds
-    with ThreadPoolExecutor(THREADS) as pool:
-        threads = [pool.submit(_repeat, opened, number, stop_at) for number in range(THREADS)]
-        times_s = sorted(one for thread in threads for one in thread.result())
+    with ThreadPoolExecutor(threads) as pool:
+        running = [pool.submit(_repeat, opened, number, stop_at) for number in range(threads)]
+        times_s = sorted(one for thread in running for one in thread.result())
     usage, own_us = measure.between(start, measure.now(server_pid)), (time.process_time() - start_cpu_s) * 1e6
     done = len(times_s)
     return Round(

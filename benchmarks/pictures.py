@@ -1,7 +1,9 @@
-"""The picture that uploads send: a JPEG of exactly 200 KB, and the JSON around it, in which 16 characters change."""
+"""The pictures that are sent: a JPEG of exactly 200 KB in JSON of which 16 characters change, photographs, bombs."""
 
 import base64
 import random
+import struct
+import zlib
 from io import BytesIO
 from pathlib import Path
 
@@ -28,7 +30,7 @@ def write_upload(path: Path) -> None:
 
 
 def in_base64() -> str:
-    """The picture as text."""
+    """The picture of uploads as text."""
     return base64.b64encode(jpeg()).decode()
 
 
@@ -40,6 +42,39 @@ def jpeg() -> bytes:
         raise ValueError("the encoder wrote another kind of file than expected")
     comment = b"\xff\xfe" + (comment_bytes + 2).to_bytes(2, "big") + b"." * comment_bytes
     return whole[:_HEAD_BYTES] + comment + whole[_HEAD_BYTES:]
+
+
+def photo(width_px: int, height_px: int) -> bytes:
+    """The same JPEG each time, with details of every size as a photograph has them: 0.3 bytes a pixel."""
+    picture = Image.new("RGB", (width_px, height_px), "grey")
+    for cell_px in (256, 128, 64, 32, 16, 8, 4, 2):
+        size = width_px // cell_px, height_px // cell_px
+        noise = Image.frombytes("RGB", size, random.Random(cell_px).randbytes(size[0] * size[1] * 3))
+        picture = Image.blend(picture, noise.resize(picture.size, Image.Resampling.BICUBIC), 0.25)
+    file = BytesIO()
+    picture.save(file, "JPEG", quality=85)
+    return file.getvalue()
+
+
+def bomb_by_header() -> bytes:
+    """A PNG of 300 KB that claims 2.5 gigapixels."""
+    return _png(50_000, 50_000, random.Random(2).randbytes(300_000))
+
+
+def bomb_by_pixels() -> bytes:
+    """A PNG of 190 KB and as many pixels as are allowed, whose damage shows once most of them are decoded."""
+    side_px = 7_000
+    packed = zlib.compress(bytes(side_px * (1 + 4 * side_px)), 6)
+    return _png(side_px, side_px, packed[: len(packed) * 9 // 10])
+
+
+def _png(width_px: int, height_px: int, packed: bytes) -> bytes:
+    header = struct.pack(">IIBBBBB", width_px, height_px, 8, 6, 0, 0, 0)
+    parts = ((b"IHDR", header), (b"IDAT", packed), (b"IEND", b""))
+    chunks = (
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in parts
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
 def _draw(quality: int) -> bytes:

@@ -74,14 +74,15 @@ def started(folder: Path, images: int) -> Iterator[Packshot]:
 
 def _first_image(port: int, rest: str) -> tuple[int, int]:
     """The ids of a product and its image, both made through the front door: the others become copies of them."""
-    catalogs = _call(port, f"{rest}catalog.catalog.list", {})["catalogs"]
+    catalogs = call(port, f"{rest}catalog.catalog.list", {})["catalogs"]
     fields = {"name": "Product", "iblockId": catalogs[0]["iblockId"]}
-    product = int(_call(port, f"{rest}catalog.product.add", {"fields": fields})["element"]["id"])
+    product = int(call(port, f"{rest}catalog.product.add", {"fields": fields})["element"]["id"])
     upload = {"fields": {"productId": product}, "fileContent": ["front.jpeg", pictures.in_base64()]}
-    return product, int(_call(port, f"{rest}catalog.productImage.add", upload)["productImage"]["id"])
+    return product, int(call(port, f"{rest}catalog.productImage.add", upload)["productImage"]["id"])
 
 
-def _call(port: int, path: str, words: object) -> dict[str, Any]:
+def call(port: int, path: str, words: object) -> dict[str, Any]:
+    """The result of one of Bitrix24's methods. Raises: ServerError."""
     status, text = ask(port, "POST", path, msgspec.json.encode(words))
     if status != 200:
         raise ServerError(f"Packshot answered {status} to {path.rpartition('/')[2]}: {text.decode()}")
@@ -95,9 +96,9 @@ def _fill(database: Path, first: tuple[int, int], images: int) -> Catalogue:
     with contextlib.closing(sqlite3.connect(database, isolation_level=None, timeout=30)) as connection:
         (blob,) = connection.execute("SELECT blob_id FROM image WHERE id = ?", (image,)).fetchone()
         connection.execute("BEGIN IMMEDIATE")
-        _copy(connection, "product", product, (_product(product + n) for n in range(1, PRODUCTS)))
-        _copy(connection, "blob", blob, (_blob(blob + n) for n in range(1, images)))
-        _copy(connection, "image", image, (_image(n, product, image, blob) for n in range(1, images)))
+        copy(connection, "product", product, (_product(product + n) for n in range(1, PRODUCTS)))
+        copy(connection, "blob", blob, (_blob(blob + n) for n in range(1, images)))
+        copy(connection, "image", image, (_image(n, product, image, blob) for n in range(1, images)))
         connection.execute("COMMIT")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return Catalogue(images, first_image=image, first_product=product)
@@ -119,7 +120,7 @@ def _image(number: int, product: int, image: int, blob: int) -> Values:
     return {**ids, **words, "guid": str(UUID(int=number)), "address": address}
 
 
-def _copy(connection: sqlite3.Connection, table: str, row_id: int, copies: Iterable[Values]) -> None:
+def copy(connection: sqlite3.Connection, table: str, row_id: int, copies: Iterable[Values]) -> None:
     """Copies of a row, other than in the given columns: a new column of the schema needs no change here."""
     rows = iter(copies)
     first = next(rows)
@@ -134,7 +135,7 @@ def _check(packshot: Packshot) -> None:
     catalogue = packshot.catalogue
     image, product = catalogue.first_image + catalogue.images - 1, catalogue.first_product + catalogue.products - 1
     port, rest = packshot.server.port, packshot.rest
-    got = _call(port, f"{rest}catalog.productImage.get", {"productId": product, "id": image})["productImage"]
-    listed = _call(port, f"{rest}catalog.productImage.list", {"productId": product})["productImages"]
+    got = call(port, f"{rest}catalog.productImage.get", {"productId": product, "id": image})["productImage"]
+    listed = call(port, f"{rest}catalog.productImage.list", {"productId": product})["productImages"]
     if got["id"] != image or len(listed) != PER_PRODUCT:
         raise ServerError(f"Packshot's catalogue is not as it was filled: {got}, {len(listed)} images listed")

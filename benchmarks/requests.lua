@@ -1,6 +1,7 @@
 -- Requests with random ids for wrk. They are written out before the clock starts, so that the load costs little CPU.
 --
--- Arguments after `--`: method, path, body, authorization, images, images per product, first image id, first product id.
+-- Arguments after `--`: method, path, body, authorization, images, images per product, first image id, first product id,
+-- milliseconds between two requests of a connection.
 -- In path and body, @image@, @product@ and @record@ (the image id in 15 digits) are replaced.
 
 local DIFFERENT = 20000
@@ -16,6 +17,11 @@ function init(args)
    local method, path, body, authorization = args[1], args[2], args[3], args[4]
    local images, per_product = tonumber(args[5]), tonumber(args[6])
    local first_image, first_product = tonumber(args[7]), tonumber(args[8])
+   local pause_ms = tonumber(args[9])
+   if pause_ms > 0 then
+      -- Where there is such a function, wrk calls it before each request.
+      delay = function() return pause_ms end
+   end
    local headers = { ["Host"] = wrk.headers["Host"] }
    if body ~= "" then headers["Content-Type"] = "application/json" end
    if authorization ~= "" then headers["Authorization"] = authorization end

@@ -55,12 +55,13 @@ def _add(connection: socket.socket, candidate: Candidate, text: Text, which: tup
     ).encode()
     connection.sendall(head + body)
     connection.sendall(text.tail)
-    answer = _read_answer(connection)
+    answer = read_answer(connection)
     if not answer.startswith(b"HTTP/1.1 200 "):
         raise LoadError(f"{candidate.name} refused an upload: {answer.decode(errors='replace')}")
 
 
-def _read_answer(connection: socket.socket) -> bytes:
+def read_answer(connection: socket.socket) -> bytes:
+    """A whole answer, head and body. Raises: LoadError."""
     answer = connection.recv(_ANSWER_BYTES)
     while not _is_whole(answer):
         more = connection.recv(_ANSWER_BYTES)

@@ -23,7 +23,7 @@ from packshot.domain.inventory import InventoryProduct, NewInventoryProduct
 from packshot.domain.libraries import Files, LibraryImage, NewLibraryImage, Place
 from packshot.domain.products import Kind
 from packshot.services import images, inventory, libraries, originals, products, setup
-from packshot.services.core import Core, IntakeSettings
+from packshot.services.core import Core, IntakeSettings, OriginalSettings
 from packshot.services.originals import Upload
 from packshot.services.setup import Seed
 from packshot.storage import accounts, blob_rows, catalogs, migrations
@@ -68,8 +68,8 @@ def fail_loudly(error: BaseException) -> None:
 
 
 def believing(settings: Settings) -> Settings:
-    """*settings* with which pictures are taken at their header's word: most tests are spared the image workers."""
-    return msgspec.structs.replace(settings, intake=IntakeSettings("header"))
+    """*settings* with which pictures are taken and shown as they are: most tests are spared the image workers."""
+    return msgspec.structs.replace(settings, intake=IntakeSettings("header"), originals=OriginalSettings("keep"))
 
 
 @contextmanager

@@ -12,6 +12,7 @@ node nodejs the vendor's JavaScript SDK
 npm npm the vendor's JavaScript SDK
 strace strace the order of system calls of an upload
 exiftool libimage-exiftool-perl what is left of metadata in a copy
+nginx nginx-light the configuration of nginx that the documentation shows
 EOF
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null 2>&1; then

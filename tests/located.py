@@ -4,17 +4,21 @@ Each is a harmless picture with something put into it. Wherever a text fits, `MA
 """
 
 import functools
+import json
 import random
 import struct
+import subprocess
 import zlib
 from collections.abc import Iterable
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from PIL import Image, ImageCms
 
 import pictures
 import tags
 from packshot.domain.originals import MediaType
+from packshot.imaging.probe import probe
 
 
 class Located(NamedTuple):
@@ -277,3 +281,54 @@ def _gifs() -> Iterable[tuple[str, Located]]:
 def located_pictures() -> dict[str, Located]:
     """Everything above, by name."""
     return dict([*_jpegs(), *_pngs(), *_webps(), *_gifs()])
+
+
+# What has to be encoded anew
+
+
+@functools.cache
+def others() -> dict[str, bytes]:
+    """Pictures of the formats that are not copied part by part, by name; all but the bitmap have a colour profile.
+
+    They lie as `tags.ORIENTATION` says, with 300 pixels an inch, where their format can tell.
+    """
+    told = Image.Exif()
+    told.load(b"Exif\0\0" + tags.exif())
+    told[700], told[33723] = tags.XMP, tags.IPTC
+    said = {"icc_profile": profile(), "exif": told, "dpi": (300, 300)}
+    with_exif = {"icc_profile": profile(), "exif": tags.exif(), "xmp": tags.XMP, "speed": 10}
+    return {
+        "tiff": pictures.encoded(noise(), "TIFF", **said),
+        "tiff alpha": pictures.encoded(noise("RGBA"), "TIFF", **said),
+        "tiff cmyk": pictures.encoded(noise("CMYK"), "TIFF", **(said | {"icc_profile": None})),
+        "tiff pages": pictures.encoded(noise(), "TIFF", save_all=True, append_images=[noise(seed=2)], **said),
+        "avif": pictures.encoded(noise(), "AVIF", **with_exif),
+        "avif alpha": pictures.encoded(noise("RGBA"), "AVIF", **with_exif),
+        "bmp": pictures.encoded(noise(), "BMP") + tags.exif() + tags.XMP,
+    }
+
+
+# What an independent reader finds
+
+
+TELLING = ("GPS", "XMP", "City", "Location", "Serial", "Thumbnail", "MakerNote", "OwnerName", "MPImage")
+
+
+def told(data: dict[str, bytes], folder: Path) -> dict[str, dict[str, Any]]:
+    """All that exiftool finds in pictures, by the same names."""
+    names = {f"{number}.{probe(content).media_type[6:]}": name for number, (name, content) in enumerate(data.items())}
+    for file, name in names.items():
+        (folder / file).write_bytes(data[name])
+    command = ["exiftool", "-json", "-a", "-u", "-U", "-G1", "-ee3", "-api", "RequestAll=3", "-r", str(folder)]
+    answer = subprocess.run(command, capture_output=True, check=False).stdout
+    return {names[Path(found["SourceFile"]).name]: found for found in json.loads(answer)}
+
+
+def tells(found: dict[str, Any]) -> list[str]:
+    """What of it is private."""
+    marks = (tags.MARKER.decode(), tags.SERIAL.decode())
+    return [
+        key
+        for key, value in found.items()
+        if any(word in key for word in TELLING) or any(mark in str(value) for mark in marks)
+    ]

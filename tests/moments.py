@@ -63,8 +63,14 @@ class Moments:
         await self._inside.delete(key)
         await self._now("after delete")
 
+    async def file(self, key: str) -> FileIO:
+        return await self._inside.file(key)
+
     def read_now(self, key: str, start: int, end: int) -> bytes:
         return self._inside.read_now(key, start, end)
+
+    def location(self, key: str) -> str | None:
+        return self._inside.location(key)
 
     def stream(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
         return self._inside.stream(key, start, end)

@@ -21,9 +21,9 @@ import msgspec
 from packshot.domain.errors import ImageTooLarge
 from packshot.domain.originals import Header
 from packshot.imaging import sandbox, worker
-from packshot.imaging.jobs import Answer, Found, Job, Strip, Stripped
+from packshot.imaging.jobs import LENGTHS, MAX_JOB_BYTES, Answer, Found, Job, Strip, Stripped
 from packshot.imaging.pool import Workers, WorkerSettings
-from packshot.imaging.process import in_memory
+from packshot.imaging.process import Made, in_memory
 
 COMMAND = (sys.executable, "-I", "-B", __file__)
 HEADER = Header("image/jpeg", 3, 2)
@@ -36,12 +36,14 @@ _told: "queue.SimpleQueue[str]" = queue.SimpleQueue()
 
 
 @asynccontextmanager
-async def odd_workers(*how: str, **settings: float) -> AsyncIterator[Workers]:
+async def odd_workers(
+    *how: str, clock: Callable[[], float] = time.monotonic, **settings: float
+) -> AsyncIterator[Workers]:
     """A started pool of them, closed after the block.
 
     *how*: `nobody` (not as root), `bare` (a kernel without walls), `unless=PATH` (none starts while there is a file).
     """
-    workers = Workers(msgspec.convert({"count": 1, **settings}, WorkerSettings), (*COMMAND, *how))
+    workers = Workers(msgspec.convert({"count": 1, **settings}, WorkerSettings), (*COMMAND, *how), clock)
     await workers.start()
     try:
         yield workers
@@ -49,12 +51,19 @@ async def odd_workers(*how: str, **settings: float) -> AsyncIterator[Workers]:
         await workers.close()
 
 
+def content_of(made: Made) -> bytes:
+    """The picture that a worker made, also where it came as a file."""
+    if isinstance(made.data, bytes):
+        return made.data
+    with made.data as file:
+        return file.readall()
+
+
 async def do(workers: Workers, what: str) -> str:
     """Have it done; what came of it. The digest is that of the words."""
     with in_memory(what.encode()) as file:
         done = await workers.strip(Strip(HEADER, "nothing"), file, hashlib.sha256(what.encode()).hexdigest())
-    assert done.data is not None
-    return done.data.decode()
+    return content_of(done).decode()
 
 
 def processes() -> set[int]:
@@ -181,14 +190,37 @@ def _say(data: bytes) -> None:
 
 
 def _half() -> str:
-    _say(b"\0\0\1\0half of it")
+    _say(LENGTHS.pack(256, 0) + b"half of it")
     os._exit(0)
 
 
 def _stall() -> str:
-    _say(b"\0\0\1\0half of it")
+    _say(LENGTHS.pack(256, 0) + b"half of it")
     time.sleep(3600)
     return ""
+
+
+def _complain(words: str) -> str:
+    """What a library in trouble does: C's standard error, past Python's."""
+    os.write(2, words.encode())
+    return "said"
+
+
+def _complain_much() -> str:
+    """More than anybody reads meanwhile; what does not fit is lost."""
+    for _ in range(1_000):
+        with contextlib.suppress(BlockingIOError):
+            os.write(2, b"noise " * 1_000)
+    return "said"
+
+
+def _die_complaining() -> str:
+    _complain("x" * 60_000 + "free(): invalid pointer")
+    os.abort()
+
+
+def _large_bug() -> str:
+    raise KeyError("much " * 1_000_000 + "in the end")
 
 
 def _too_large() -> str:
@@ -199,7 +231,7 @@ def _bug() -> str:
     raise KeyError("a bug")
 
 
-_FRAME = b"\0\0\0\x01?"
+_FRAME = LENGTHS.pack(1, 0) + b"?"
 _DEEDS: dict[str, Callable[[], object]] = {
     "pid": os.getpid,
     "user": lambda: _user[0],
@@ -223,6 +255,11 @@ _DEEDS: dict[str, Callable[[], object]] = {
     "too large": _too_large,
     "bug": _bug,
     "large answer": lambda: "x" * (8 << 20),
+    "large words": lambda: _say(LENGTHS.pack(MAX_JOB_BYTES + 1, 0)),
+    "large bug": _large_bug,
+    "complain": lambda: _complain("careful!"),
+    "complain much": _complain_much,
+    "die complaining": _die_complaining,
 }
 
 
@@ -241,7 +278,7 @@ def _perform(_job: Job, source: memoryview) -> Answer:
     if words == "one more answer":
         threading.Timer(0.05, _say, [_FRAME]).start()
     deed = _DEEDS.get(words.rstrip("0123456789"), lambda: words)
-    return Stripped(str(deed()).encode())
+    return Stripped(str(deed()).encode(), "image/png")
 
 
 def _learn(how: list[str]) -> worker.Perform:

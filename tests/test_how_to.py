@@ -68,7 +68,12 @@ def test_the_commands_print_what_it_says(folder: Path) -> None:
 
 @pytest.mark.needs("curl")
 @pytest.mark.parametrize(
-    "sections", [("Call it as FinerWorks is called", "Look before you delete"), ("Upload print files",)]
+    "sections",
+    [
+        ("Call it as FinerWorks is called", "Look before you delete"),
+        ("Upload print files", "Tell the server what matters in a picture"),
+        ("Show pictures in the sizes you need",),
+    ],
 )
 def test_a_library_is_used_as_it_says(tmp_path: Path, sections: tuple[str, ...]) -> None:
     (tmp_path / "dunes.jpg").write_bytes(jpeg())

@@ -15,6 +15,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from packshot import front
 from packshot.config import Settings
 from packshot.delivery import originals
+from packshot.domain.renditions import presets
 from packshot.emulator.faults import Faults
 from packshot.emulator.recorder import Recorder, recorded
 from packshot.imaging.pool import Workers
@@ -27,11 +28,13 @@ from packshot.protocols.finerworks.routes import OWN_PREFIX, FinerWorks
 from packshot.services import keyring
 from packshot.services.attempts import Attempts
 from packshot.services.core import Core
+from packshot.services.making import Making
 from packshot.services.outbound import Outbound
 from packshot.storage import folder as data_folder
 from packshot.storage import migrations
 from packshot.storage.blobs.disk import DiskBlobs
 from packshot.storage.database import open_database
+from packshot.storage.renditions import Renditions
 
 Scope = dict[str, Any]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -64,6 +67,8 @@ async def open_core(
     db = open_database(path, failed)
     outbound = Outbound(settings.outbound)
     workers = Workers(settings.workers)
+    renditions = Renditions(folder / data_folder.RENDITIONS, settings.renditions.cache_bytes, threads)
+    making = Making()
     try:
         yield Core(
             db=db,
@@ -81,8 +86,15 @@ async def open_core(
             outbound=outbound,
             intake=settings.intake,
             workers=workers,
+            privacy=settings.originals,
+            pictures=settings.renditions,
+            presets=presets(settings.renditions.presets),
+            delivery=settings.delivery,
+            renditions=renditions,
+            making=making,
         )
     finally:
+        await making.close()
         await workers.close()
         await outbound.close()
         await db.close()
@@ -127,7 +139,7 @@ def build(
         OWN_PREFIX: v3,
     }
     routes = front.routes(core, doors, log, settings, ready)
-    asgi = observed(front.guarded(routes, settings.server.public_url), log)
+    asgi = observed(front.guarded(routes, settings.server.public_url, settings.delivery.base_url), log)
     asgi = _behind(settings.server.trusted_proxies, asgi)
     return recorded(asgi, recorder) if recorder else asgi, log
 
@@ -146,6 +158,14 @@ def _metrics(core: Core, in_flight: InFlight) -> Metrics:
             "packshot_image_workers_lost": (
                 "Image workers lost since the start, to a picture or otherwise.",
                 lambda: float(core.workers.lost),
+            ),
+            "packshot_renditions_bytes": (
+                "Bytes of renditions that are kept.",
+                lambda: float(core.renditions.held_bytes),
+            ),
+            "packshot_renditions_waiting": (
+                "Renditions that are made when there is time.",
+                lambda: float(core.making.waiting),
             ),
             "packshot_writes_queued": ("Works waiting for the database writer.", lambda: float(core.db.queued())),
             "packshot_events_waiting": (

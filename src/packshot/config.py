@@ -17,6 +17,7 @@ import msgspec
 
 from packshot.domain.errors import InvalidValue
 from packshot.domain.originals import ImageLimits, PrintLimits
+from packshot.domain.renditions import presets
 from packshot.emulator import faults
 from packshot.emulator.faults import FaultSettings
 from packshot.emulator.recorder import EmulatorSettings
@@ -28,7 +29,15 @@ from packshot.protocols.bitrix.limits import LimitSettings
 from packshot.protocols.bitrix.methods import METHODS
 from packshot.protocols.body import BodyLimits
 from packshot.protocols.finerworks.errors import FinerWorksSettings
-from packshot.services.core import DownloadSettings, EventSettings, IntakeSettings, UpkeepSettings
+from packshot.services.core import (
+    DeliverySettings,
+    DownloadSettings,
+    EventSettings,
+    IntakeSettings,
+    OriginalSettings,
+    RenditionSettings,
+    UpkeepSettings,
+)
 from packshot.services.outbound import OutboundSettings
 
 PREFIX = "PACKSHOT_"
@@ -78,6 +87,9 @@ class Settings(msgspec.Struct, frozen=True):
     emulator: EmulatorSettings = EmulatorSettings()
     images: ImageLimits = ImageLimits()
     intake: IntakeSettings = IntakeSettings()
+    originals: OriginalSettings = OriginalSettings()
+    renditions: RenditionSettings = RenditionSettings()
+    delivery: DeliverySettings = DeliverySettings()
     workers: WorkerSettings = WorkerSettings()
     prints: PrintLimits = PrintLimits()
     requests: BodyLimits = BodyLimits()
@@ -104,7 +116,8 @@ def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) 
         raise BadSetting(_sentence(str(error))) from None
     _check(settings)
     server = msgspec.structs.replace(settings.server, public_url=settings.server.public_url.rstrip("/"))
-    return msgspec.structs.replace(settings, server=server)
+    delivery = msgspec.structs.replace(settings.delivery, base_url=settings.delivery.base_url.rstrip("/"))
+    return msgspec.structs.replace(settings, server=server, delivery=delivery)
 
 
 def _split(text: str) -> list[str]:
@@ -164,10 +177,10 @@ def _check(settings: Settings) -> None:
         raise BadSetting(
             f"server.timezone is {settings.server.timezone!r}, which is no time zone like Europe/Berlin"
         ) from None
-    if settings.server.public_url and not _is_address(settings.server.public_url):
-        raise BadSetting(
-            f"server.public_url is {settings.server.public_url!r}: it has to look like https://pictures.example"
-        )
+    try:
+        presets(settings.renditions.presets)
+    except InvalidValue as error:
+        raise BadSetting(f"renditions.presets: {error.why}") from None
     _check_addresses(settings)
     _check_faults(settings)
     for section, name in _names():
@@ -198,6 +211,15 @@ def _check_faults(settings: Settings) -> None:
 
 
 def _check_addresses(settings: Settings) -> None:
+    for name, url in (
+        ("server.public_url", settings.server.public_url),
+        ("delivery.base_url", settings.delivery.base_url),
+    ):
+        if url and not _is_address(url):
+            raise BadSetting(f"{name} is {url!r}: it has to look like https://pictures.example")
+    accel_redirect = settings.delivery.accel_redirect
+    if accel_redirect and not re.fullmatch(r"/([A-Za-z0-9_-]+/)+", accel_redirect):
+        raise BadSetting(f"delivery.accel_redirect is {accel_redirect!r}: it has to look like /_packshot/")
     for proxy in settings.server.trusted_proxies:
         try:
             ip_network(proxy)
@@ -214,7 +236,11 @@ def _is_address(url: str) -> bool:
     try:
         parts = urlsplit(url)
         return (
-            parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and parts.path in {"", "/"}
+            parts.scheme in {"http", "https"}
+            and len(parts.hostname or "") in range(1, 254)
+            and parts.port != 0
+            and parts.path in {"", "/"}
+            and not {"?", "#", "@"} & set(url)
         )
     except ValueError:  # the port
         return False

@@ -3,7 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,17 +12,19 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from packshot import __version__
 from packshot.config import Settings
-from packshot.delivery import originals
+from packshot.delivery import originals, renditions
+from packshot.delivery.sending import refuse
 from packshot.domain.errors import PackshotError
-from packshot.domain.images import PUBLIC_PREFIX
+from packshot.domain.images import PUBLIC_PREFIX, RENDITIONS_PREFIX
 from packshot.observability import Asgi, RequestLog
 from packshot.services.core import Core
 
 Scope = dict[str, Any]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
+_HEALTH = frozenset({"/healthz", "/readyz"})
 _OWN_NAME = re.compile(rb"(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?$", re.IGNORECASE)
-_HOST = re.compile(r"[A-Za-z0-9.\-_]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?")
+_HOST = re.compile(r"[A-Za-z0-9.\-_]{1,253}(:\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:\d{1,5})?", re.ASCII)
 
 
 def routes(
@@ -36,6 +38,7 @@ def routes(
         else:
             await _nothing(scope, send)
 
+    show_rendition = renditions.showing(partial(base_url, settings.server.public_url))
     pages = {
         "/": lambda _, send: _answer(send, 200, {"service": "packshot", "version": __version__, "rest": "/rest/"}),
         "/healthz": lambda _, send: _answer(send, 200, {"status": "ok"}),
@@ -50,7 +53,9 @@ def routes(
         if door := doors.get(path[: path.find("/", 1) + 1]):
             await door(scope, receive, send)
         elif path.startswith(PUBLIC_PREFIX):
-            await originals.public(core, scope, send)
+            await originals.show(core, scope, send)
+        elif path.startswith(RENDITIONS_PREFIX):
+            await show_rendition(core, scope, send)
         else:
             await pages.get(path, _nothing)(scope, send)
 
@@ -58,23 +63,35 @@ def routes(
 
 
 async def _nothing(_: Scope, send: Send) -> None:
-    await originals.refuse(send, 404, "NOT_FOUND", "Nothing is served at this address")
+    await refuse(send, 404, "NOT_FOUND", "Nothing is served at this address")
 
 
-def guarded(app: Asgi, public_url: str) -> Asgi:
-    """*app* for the one host of the public address, where one is set; for any host otherwise."""
-    if not public_url:
+def guarded(app: Asgi, public_url: str, pictures_url: str) -> Asgi:
+    """*app* for the one host of the public address, where one is set; for any host otherwise.
+
+    The host of pictures, where it is another one, has nothing but pictures.
+    """
+    if not (public_url or pictures_url):
         return app
-    wanted = urlsplit(public_url).netloc.lower().encode()
+    own, pictures = _host(public_url), _host(pictures_url)
 
     async def guard(scope: Scope, receive: Any, send: Send) -> None:
-        host = _header(scope, b"host").lower()
-        if host == wanted or scope["path"] in {"/healthz", "/readyz", "/metrics"}:
+        host, path = _header(scope, b"host").lower(), scope["path"]
+        if host == pictures != own:
+            if path in _HEALTH or path.startswith((PUBLIC_PREFIX, RENDITIONS_PREFIX)):
+                await app(scope, receive, send)
+            else:
+                await refuse(send, 421, "UNKNOWN_HOST", f"There are only pictures at {pictures_url}")
+        elif own in {None, host} or path in _HEALTH or path == "/metrics":
             await app(scope, receive, send)
         else:
-            await originals.refuse(send, 421, "UNKNOWN_HOST", f"This server answers for {public_url} only")
+            await refuse(send, 421, "UNKNOWN_HOST", f"This server answers for {public_url} only")
 
     return guard
+
+
+def _host(url: str) -> bytes | None:
+    return urlsplit(url).netloc.lower().encode() or None
 
 
 def base_url(public_url: str, scope: Scope, headers: dict[bytes, bytes]) -> str:

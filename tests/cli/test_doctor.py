@@ -64,6 +64,7 @@ def test_a_store_in_good_order_is_said_to_be_so(folder: Path) -> None:
         "ok    blobs: 1 rows, every live one has its bytes",
         "ok    files without a row: 0 (swept once they are 24 hours old)",
         "ok    formats: 1 png",
+        "ok    renditions: 0 files, 0.0 of 2048 MB at most",
     ]
 
 

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 import requests
 
+from packshot.imaging.probe import probe
 from packshot.services.keys import Keys
 from pictures import jpeg
 from replays import BY_LIBRARY, EXAMPLES, chain, compared, known_of, learn, request_of
@@ -205,8 +206,12 @@ def test_requests_uploads_files_that_the_library_shows(print_shop: Server, new_p
     ]  # fmt: skip
     assert listed[0]["guid"] == guid
     for image in listed:
-        for kind in ("public_thumbnail_uri", "public_preview_uri", "private_hires_uri"):
-            assert requests.get(image[kind], params={"t": 1}, timeout=20).content == picture
+        fetched = [
+            requests.get(image[kind], params={"t": 1}, timeout=20).content
+            for kind in ("public_thumbnail_uri", "public_preview_uri", "private_hires_uri")
+        ]
+        assert [probe(data).width_px for data in fetched] == [200, 640, 640]
+        assert fetched[2] == picture
 
 
 @pytest.mark.needs("node")
@@ -219,7 +224,8 @@ def test_axios_uploads_files_that_need_no_keys_to_be_looked_at(
 
     done = run_as(new_pair("dune"), print_shop, run_script, "upload", picture=str(tmp_path / "dune.jpg"), guid=guid)
 
-    assert done["sizes"] == [[done["size"]] * 3] * 2
+    assert [sizes[2] for sizes in done["sizes"]] == [done["size"]] * 2
+    assert done["types"] == [["image/jpeg"] * 3] * 2
     assert [(image["title"], image["file_name"]) for image in done["images"]] == [
         ("Düne", "düne.jpg"), ("dune.jpg", "dune.jpg"),
     ]  # fmt: skip

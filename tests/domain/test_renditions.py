@@ -1,5 +1,7 @@
 """A rendition spec has one name, and that name one spec; who may get which format."""
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,12 +15,17 @@ from packshot.domain.renditions import (
     QUALITY,
     Format,
     RenditionSpec,
+    Wish,
     at_density,
     check,
     is_opaque,
     key,
     negotiated,
     parse_key,
+    presets,
+    size_of,
+    srcset,
+    wished,
 )
 
 SIDES = st.integers(1, MAX_SIDE_PX)
@@ -206,3 +213,94 @@ def test_any_accept_header_has_an_answer(accept: str, *, has_alpha: bool, availa
 
     assert chosen in MEDIA_TYPES
     assert chosen in available | {"png" if has_alpha else "jpeg"}
+
+
+@pytest.mark.parametrize(
+    ("text", "wish"),
+    [
+        ("card", Wish(RenditionSpec(400, 400), None, named=True)),
+        ("card@2x", Wish(RenditionSpec(800, 800), None, named=True)),
+        ("card@3x.jpg", Wish(RenditionSpec(1200, 1200), "jpeg", named=True)),
+        ("card.jpeg", Wish(RenditionSpec(400, 400), "jpeg", named=True)),
+        ("card.avif", Wish(RenditionSpec(400, 400), "avif", named=True)),
+        ("300x", Wish(RenditionSpec(300), None, named=False)),
+        ("x300-q60", Wish(RenditionSpec(None, 300, quality=60), None, named=False)),
+        ("300x200-cover.png", Wish(RenditionSpec(300, 200, "cover", format="png"), "png", named=False)),
+    ],
+)
+def test_an_address_asks_for_a_preset_or_a_spec(text: str, wish: Wish) -> None:
+    assert wished(text, PRESETS) == wish
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("hero", "is none of the presets card, preview, thumbnail, zoom"),
+        ("Card", "is no size like"),
+        ("card@1x", "is no size like"),
+        ("card.gif", "is no size like"),
+        ("zoom@2x", "has sides of 1 to 4096 pixels"),
+        ("100x100-on000000.webp", "is called 100x100.webp"),
+        ("100x100-onffffff", "is called 100x100"),
+        ("100x100.jpg", "is called 100x100.jpeg"),
+        ("x300-pad", "needs a width and a height"),
+    ],
+)
+def test_an_address_that_asks_for_nothing_says_why(text: str, why: str) -> None:
+    with pytest.raises(InvalidValue, match=re.escape(why)):
+        wished(text, PRESETS)
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_a_wish_or_is_refused(text: str) -> None:
+    try:
+        wish = wished(text, PRESETS)
+    except InvalidValue:
+        return
+
+    check(wish.spec)
+
+
+def test_presets_stand_beside_ours_or_in_their_place() -> None:
+    found = presets(["hero=1600x900-cover-at30,70-q60", "card=x300", "hero=2x2"])
+
+    assert found == PRESETS | {"hero": RenditionSpec(2, 2), "card": RenditionSpec(None, 300)}
+    assert PRESETS["card"] == RenditionSpec(400, 400)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "hero", "hero=", "=100x100", "Hero=100x100", "2big=100x100", "x300=100x100", "x300-cover=100x100",
+        "x300-on000000=100x100", "a.b=100x100", "a@2x=100x100", f"{'a' * 33}=100x100", "hero=100x100.webp",
+        "hero=100x100-q80", "hero=5000x", "hero=100x-cover", "hero=card",
+    ],
+)  # fmt: skip
+def test_a_preset_without_a_good_name_or_spec_is_refused_by_what_it_says(words: str) -> None:
+    with pytest.raises(InvalidValue, match=re.escape(repr(words))):
+        presets([words])
+
+
+def test_a_source_set_has_each_width_once_and_none_that_is_made_larger() -> None:
+    all_presets = presets(["hero=1600x900-cover", "tall=x100", "small=60x60-pad"])
+
+    def sources(width_px: int, height_px: int) -> str:
+        return srcset(all_presets, (width_px, height_px), lambda name: f"/{name}")
+
+    assert sources(3000, 2000) == "/tall 150w, /thumbnail 200w, /card 400w, /preview 1200w, /zoom 2400w"
+    assert sources(300, 300) == "/tall 100w, /thumbnail 200w, /card 300w"
+    assert sources(50, 80) == "/thumbnail 50w"
+    assert sources(1, 4000) == "/thumbnail 1w"
+
+
+@given(SPECS, st.tuples(st.integers(1, 9000), st.integers(1, 9000)))
+def test_the_size_that_is_told_fits_and_is_never_larger_than_the_picture(
+    spec: RenditionSpec, upright_px: tuple[int, int]
+) -> None:
+    size_px = size_of(spec, upright_px)
+
+    asked_px = (spec.width_px or MAX_SIDE_PX, spec.height_px or MAX_SIDE_PX)
+    if spec.fit == "inside":
+        assert all(1 <= side <= min(most) for side, *most in zip(size_px, asked_px, upright_px, strict=True))
+    else:
+        assert size_px == asked_px

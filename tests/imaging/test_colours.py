@@ -13,7 +13,7 @@ import pictures
 import scenes
 from packshot.imaging.examine import examine
 from packshot.imaging.probe import probe
-from rendered import apart, pixel, png, rendition
+from rendered import Colour, apart, pixel, png, rendition
 
 SWATCHES = ((200, 60, 40), (70, 150, 60), (40, 80, 190), (128, 128, 128), (245, 240, 230))
 
@@ -212,6 +212,18 @@ def test_channels_behind_alpha_are_left_out(file_format: str) -> None:
     image = rendition(data, f"20x10.{file_format}")
 
     assert apart(pixel(image.convert("RGBA"), 5, 5), (200, 100, 50, 255)) <= 3
+
+
+@pytest.mark.parametrize("colour", [(200, 30, 120), (255, 255, 255), (90, 91, 92)])
+def test_a_soft_edge_becomes_neither_darker_nor_lighter(colour: Colour) -> None:
+    edge = Image.new("RGBA", (1000, 8), colour)
+    edge.putalpha(Image.linear_gradient("L").transpose(Image.Transpose.ROTATE_90).resize((1000, 8)))
+
+    image = rendition(png(edge), "200x.png")
+
+    row = [pixel(image, x, 0) for x in range(image.width) if pixel(image, x, 0)[3] > 64]
+    for channel, meant in enumerate(colour):
+        assert abs(sum(found[channel] for found in row) / len(row) - meant) < 0.5
 
 
 def test_a_palette_with_transparency_keeps_it() -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import structlog
 
+from build import Clock
 from odd_worker import COMMAND, HEADER, do, odd_workers, processes
 from packshot.domain.errors import (
     ImageTooLarge,
@@ -22,8 +23,10 @@ from packshot.domain.errors import (
     Unavailable,
     UndecodableImage,
 )
-from packshot.imaging.jobs import Strip
-from packshot.imaging.pool import STRIKES, Workers, WorkerSettings
+from packshot.domain.originals import Header
+from packshot.domain.renditions import RenditionSpec
+from packshot.imaging.jobs import MAX_WHY_CHARACTERS, Examine, Render, Strip, most_picture_bytes
+from packshot.imaging.pool import STRIKES, STRUCK_S, Workers, WorkerSettings
 from packshot.imaging.process import in_memory, sealed
 
 PATIENCE_S = 20
@@ -56,6 +59,8 @@ async def whole(workers: Workers) -> float:
         ("garbage", UndecodableImage, "garbled"),
         ("nonsense", UndecodableImage, "garbled"),
         ("other answer", UndecodableImage, "garbled"),
+        ("large answer", UndecodableImage, "garbled"),
+        ("large words", UndecodableImage, "garbled"),
         ("bug", Unavailable, "broken"),
     ],
 )
@@ -77,12 +82,19 @@ async def test_whatever_becomes_of_a_worker_costs_one_answer(deed: str, error: t
     assert len(before & after) == 2
 
 
-async def test_a_lost_worker_is_replaced_soon(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_whoever_comes_after_a_lost_worker_does_not_wait_for_a_new_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     async with odd_workers() as workers:
+        warm = processes()
         with pytest.raises(UndecodableImage):
             await do(workers, "segfault")
+
+        stepped_in = int(await do(workers, "pid"))
         replaced_s = await whole(workers)
 
+        assert stepped_in in warm
+        assert len(processes() - warm) == 1
     with capsys.disabled():
         sys.stdout.write(f"\nreplaced within {1000 * replaced_s:.0f} ms ")
 
@@ -112,6 +124,25 @@ async def test_a_picture_that_cost_three_workers_is_refused_and_costs_no_fourth(
         assert await do(workers, "another one") == "another one"
         assert processes() == before
         assert workers.counts == {"crashed": STRIKES, "struck_out": 1}
+
+
+async def test_such_a_picture_may_try_again_after_an_hour() -> None:
+    clock = Clock()
+    async with odd_workers(clock=clock) as workers:
+        for _ in range(STRIKES):
+            clock.advance(STRUCK_S - 1)
+            with pytest.raises(UndecodableImage):
+                await do(workers, "segfault")
+        with pytest.raises(UndecodableImage, match="several times"):
+            await do(workers, "segfault")
+
+        clock.advance(STRUCK_S)
+        for _ in range(STRIKES):
+            with pytest.raises(UndecodableImage, match=r"decoded$"):
+                await do(workers, "segfault")
+
+        with pytest.raises(UndecodableImage, match="several times"):
+            await do(workers, "segfault")
 
 
 async def test_those_who_wait_with_such_a_picture_are_refused_too() -> None:
@@ -336,6 +367,42 @@ async def test_a_bug_in_a_worker_is_logged_with_its_traceback() -> None:
     assert "KeyError: 'a bug'" in line["why"]
 
 
+async def test_of_a_long_traceback_the_end_is_logged() -> None:
+    async with odd_workers() as workers:
+        with structlog.testing.capture_logs() as lines, pytest.raises(Unavailable):
+            await do(workers, "large bug")
+
+    (line,) = lines
+    assert len(line["why"]) == MAX_WHY_CHARACTERS
+    assert "in the end" in line["why"]
+
+
+async def test_the_last_words_of_a_lost_worker_are_logged() -> None:
+    async with odd_workers() as workers:
+        with structlog.testing.capture_logs() as lines, pytest.raises(UndecodableImage):
+            await do(workers, "die complaining")
+
+    (line,) = lines
+    assert (line["loss"], line["why"][-30:]) == ("crashed", "x" * 7 + "free(): invalid pointer")
+    assert len(line["why"]) == 4096
+
+
+async def test_what_was_complained_of_in_earlier_jobs_is_not_among_them() -> None:
+    async with odd_workers() as workers:
+        await do(workers, "complain")
+        with structlog.testing.capture_logs() as lines, pytest.raises(UndecodableImage):
+            await do(workers, "segfault")
+
+    assert [line["why"] for line in lines] == [""]
+
+
+async def test_no_worker_waits_until_somebody_reads_its_complaints() -> None:
+    async with odd_workers(job_s=5) as workers:
+        assert await do(workers, "complain much") == "said"
+        assert await do(workers, "complain much again") == "complain much again"
+        assert workers.counts.total() == 0
+
+
 async def test_what_the_worker_refuses_is_raised_here_and_costs_nothing() -> None:
     async with odd_workers() as workers:
         with pytest.raises(ImageTooLarge) as refusal:
@@ -349,10 +416,26 @@ async def test_what_the_worker_refuses_is_raised_here_and_costs_nothing() -> Non
 
 async def test_large_pictures_and_large_answers_pass() -> None:
     async with odd_workers() as workers:
-        answer = await do(workers, "large answer")
-        echo = await do(workers, "e" * (8 << 20))
+        assert await do(workers, "e" * (8 << 20)) == "e" * (8 << 20)
 
-    assert (len(answer), len(echo)) == (8 << 20, 8 << 20)
+
+def test_the_picture_in_an_answer_is_no_longer_than_it_can_be() -> None:
+    tiff, spec = Header("image/tiff", 3, 2), RenditionSpec(100)
+
+    most = [
+        most_picture_bytes(job, 1_000)
+        for job in (
+            Examine(HEADER, decode=True),
+            Render(HEADER, spec),
+            Strip(HEADER, "nothing"),
+            Strip(tiff, "nothing"),
+        )
+    ]
+
+    assert most[0] == 0
+    assert most[1] == most[3] == 96 << 20
+    assert 1_000 < most[2] <= 1_000 + (64 << 10)
+    assert most_picture_bytes(Strip(tiff, "nothing"), 200 << 20) == 200 << 20
 
 
 async def test_a_round_trip_is_short(capsys: pytest.CaptureFixture[str]) -> None:

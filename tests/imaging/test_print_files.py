@@ -1,8 +1,7 @@
-"""Print files of 250 megapixels have renditions within the memory a worker has."""
+"""Print files of 250 megapixels have renditions and public copies within the memory a worker has."""
 
 import os
 import pathlib
-import resource
 import subprocess
 import sys
 from typing import Any
@@ -16,6 +15,7 @@ UPLOAD_BYTES = 300_000_000
 CHILD = """
 import mmap, resource, sys
 from packshot.domain.renditions import parse_key
+from packshot.imaging.copies import copied
 from packshot.imaging.examine import examine
 from packshot.imaging.probe import probe
 from packshot.imaging.render import render
@@ -28,6 +28,9 @@ found = examine(source, header, decode=True)
 for text in ("400x400.jpeg", "2400x2400.webp", "1000x1000-cover-at10,90.png"):
     made = render(source, header, parse_key(text))
     print(found.width_px, found.height_px, made.width_px, made.height_px)
+copy = probe(copied(source, header, "no location").data)
+print(copy.width_px, copy.height_px, copy.media_type)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
@@ -43,15 +46,15 @@ def print_file(folder: pathlib.Path, name: str, **options: Any) -> pathlib.Path:
 
 
 @pytest.mark.parametrize(
-    ("name", "options"),
+    ("name", "options", "copy"),
     [
-        ("print.jpeg", {"Q": 60}),
-        ("print.png", {"compression": 1, "filter": "up"}),
-        ("print.tiff", {"compression": "deflate", "tile": True}),
+        ("print.jpeg", {"Q": 60}, "image/jpeg"),
+        ("print.png", {"compression": 1, "filter": "up"}, "image/png"),
+        ("print.tiff", {"compression": "deflate", "tile": True}, "image/jpeg"),
     ],
 )
-def test_a_print_file_has_renditions_within_a_workers_memory(
-    name: str, options: dict[str, Any], tmp_path: pathlib.Path
+def test_a_print_file_has_renditions_and_a_copy_within_a_workers_memory(
+    name: str, options: dict[str, Any], copy: str, tmp_path: pathlib.Path
 ) -> None:
     path = print_file(tmp_path, name, **options)
 
@@ -65,9 +68,11 @@ def test_a_print_file_has_renditions_within_a_workers_memory(
     )
 
     assert child.stderr == ""
-    assert child.stdout.split("\n")[:3] == [
+    *sizes, peak_kb = child.stdout.splitlines()
+    assert sizes == [
         "16000 15625 400 391",
         "16000 15625 2400 2344",
         "16000 15625 1000 1000",
+        f"16000 15625 {copy}",
     ]
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < WORKER_BYTES // 1024
+    assert int(peak_kb) < WORKER_BYTES // 1024

@@ -1,8 +1,6 @@
 """A stripped copy shows the same picture and tells nothing about where, by whom and with whose camera it was made."""
 
 import io
-import json
-import subprocess
 from pathlib import Path
 from typing import Any, get_args
 
@@ -24,7 +22,6 @@ from packshot.imaging.strip import Keep, strip
 BARE = located.bare_pictures()
 LOCATED = located.located_pictures()
 KEEPS: tuple[Keep, ...] = get_args(Keep)
-TELLING = ("GPS", "XMP", "City", "Location", "Serial", "Thumbnail", "MakerNote", "OwnerName", "MPImage")
 
 
 def copied(data: bytes, keep: Keep) -> bytes:
@@ -190,41 +187,23 @@ def test_any_kind_of_buffer_is_read_alike() -> None:
 # What an independent reader finds
 
 
-def told(data: dict[str, bytes], folder: Path) -> dict[str, dict[str, Any]]:
-    """All that exiftool finds in pictures, by the same names."""
-    names = {f"{number}.{probe(content).media_type[6:]}": name for number, (name, content) in enumerate(data.items())}
-    for file, name in names.items():
-        (folder / file).write_bytes(data[name])
-    command = ["exiftool", "-json", "-a", "-u", "-U", "-G1", "-ee3", "-api", "RequestAll=3", "-r", str(folder)]
-    answer = subprocess.run(command, capture_output=True, check=False).stdout
-    return {names[Path(found["SourceFile"]).name]: found for found in json.loads(answer)}
-
-
-def tells(found: dict[str, Any]) -> list[str]:
-    """What of it is private."""
-    marks = (tags.MARKER.decode(), tags.SERIAL.decode())
-    return [
-        key
-        for key, value in found.items()
-        if any(word in key for word in TELLING) or any(mark in str(value) for mark in marks)
-    ]
-
-
 @pytest.mark.needs("exiftool")
 def test_exiftool_finds_what_was_put_into_the_pictures(tmp_path: Path) -> None:
-    found = told({name: picture.data for name, picture in LOCATED.items()}, tmp_path)
+    found = located.told({name: picture.data for name, picture in LOCATED.items()}, tmp_path)
 
-    assert {name: bool(tells(found[name])) for name in LOCATED} == {name: LOCATED[name].known for name in LOCATED}
+    assert {name: bool(located.tells(found[name])) for name in LOCATED} == {
+        name: LOCATED[name].known for name in LOCATED
+    }
 
 
 @pytest.mark.needs("exiftool")
 @pytest.mark.parametrize("keep", KEEPS)
 def test_exiftool_finds_nothing_private_in_a_copy_and_nothing_wrong(keep: Keep, tmp_path: Path) -> None:
-    found = told({name: copied(picture.data, keep) for name, picture in LOCATED.items()}, tmp_path)
+    found = located.told({name: copied(picture.data, keep) for name, picture in LOCATED.items()}, tmp_path)
 
     assert len(found) == len(LOCATED)
     for name in LOCATED:
-        assert not tells(found[name]), name
+        assert not located.tells(found[name]), name
         late = "found after" in found[name].get("ExifTool:Warning", "")
         assert late or not {"ExifTool:Warning", "ExifTool:Error"} & found[name].keys(), name
         assert ("EXIF" not in name) or found[name].get("IFD0:Orientation") or "Photoshop" in name or "raw" in name, name

@@ -14,10 +14,10 @@ import msgspec
 import pytest
 
 import pictures
-from odd_worker import COMMAND, HEADER
+from odd_worker import COMMAND, HEADER, content_of
 from packshot.domain.errors import ImageTooLarge, UnacceptableImage, UndecodableImage
 from packshot.domain.renditions import MEDIA_TYPES, Format, RenditionSpec
-from packshot.imaging.jobs import Examine, Render, Strip, raised, refused
+from packshot.imaging.jobs import LENGTHS, Examine, Render, Strip, raised, refused
 from packshot.imaging.pool import Workers, WorkerSettings
 from packshot.imaging.probe import probe
 from packshot.imaging.process import WorkerProcess, in_memory
@@ -79,7 +79,7 @@ def test_workers_at_work_and_idle_ones_die_with_a_parent_that_is_killed(deed: st
 
 def test_a_worker_ends_when_the_pipe_ends() -> None:
     with started_by_hand(os.getpid()) as (process, channel):
-        length = int.from_bytes(channel.recv(4, socket.MSG_WAITALL), "big")
+        length, _ = LENGTHS.unpack(channel.recv(LENGTHS.size, socket.MSG_WAITALL))
         assert length == len(channel.recv(length, socket.MSG_WAITALL))
 
         channel.close()
@@ -96,23 +96,27 @@ def test_a_worker_whose_parent_is_gone_already_ends_without_a_word() -> None:
 async def test_a_worker_ends_itself_when_a_job_takes_too_much_processor_time() -> None:
     worker = WorkerProcess(COMMAND, MEMORY_BYTES, cpu_s=1)
     try:
-        await worker.answer(1000)
+        await worker.answer(0)
         with in_memory(b"loop") as file:
             worker.ask(Strip(HEADER, "nothing"), file)
 
         with pytest.raises(EOFError):
-            await worker.answer(1000)
+            await worker.answer(0)
     finally:
         code = await worker.ended()
 
     assert code == -signal.SIGXCPU
 
 
-async def test_an_answer_longer_than_is_allowed_is_not_read() -> None:
+async def test_a_picture_longer_than_is_allowed_is_not_read() -> None:
     worker = WorkerProcess(COMMAND, MEMORY_BYTES, cpu_s=1)
     try:
-        with pytest.raises(ValueError, match="too long"):
-            await worker.answer(3)
+        await worker.answer(0)
+        with in_memory(b"x" * 100) as file:
+            worker.ask(Strip(HEADER, "nothing"), file)
+
+            with pytest.raises(ValueError, match="too long"):
+                await worker.answer(99)
     finally:
         await worker.ended()
 
@@ -142,7 +146,7 @@ async def test_a_real_worker_does_every_job_with_every_format_shut_in(workers: W
                 assert (found.width_px, found.height_px) == (header.width_px, header.height_px), name
             for form in MEDIA_TYPES:
                 done = await workers.render(Render(header, RenditionSpec(2, 2, format=form)), file, name)
-                assert probe(done.data).media_type == done.media_type == MEDIA_TYPES[form], name
+                assert probe(content_of(done)).media_type == done.media_type == MEDIA_TYPES[form], name
             await workers.strip(Strip(header, "nothing"), file, name)
 
     assert workers.walls.seccomp
@@ -156,7 +160,8 @@ async def test_a_photograph_is_rendered_within_the_memory_of_a_worker(workers: W
     with in_memory(photograph) as file:
         done = await workers.render(Render(probe(photograph), RenditionSpec(400, 400, format=form)), file, "digest")
 
-    assert (done.width_px, done.height_px) == (400, 300)
+    header = probe(content_of(done))
+    assert (header.width_px, header.height_px) == (400, 300)
 
 
 async def test_a_damaged_picture_is_refused_and_costs_no_worker(workers: Workers) -> None:

@@ -22,7 +22,7 @@ from packshot.domain.originals import Header, Original, check_header
 from packshot.domain.paging import Query
 from packshot.domain.products import FIELDS, Fields, Kind
 from packshot.imaging.probe import probe
-from packshot.services import catalogs, demo, downloads, inventory, libraries, products, setup
+from packshot.services import catalogs, demo, inventory, libraries, products, renditions, setup
 from packshot.services.core import Core
 from packshot.services.samples import QUALITIES, SAMPLES, SECTIONS
 from packshot.services.setup import Seed
@@ -94,7 +94,7 @@ async def _listen(core: Core, caller: Principal, product_ids: Iterable[int]) -> 
 
 async def _look_at(core: Core, caller: Principal, product_id: int) -> list[Shown]:
     product = await products.get(core, caller, product_id, tuple(Kind))
-    originals = [await downloads.open_address(core, image.address) for image in product.images]
+    originals = [(await renditions.picture_at(core, image.address[4:])).original for image in product.images]
     read = core.blobs.read_now
     return [
         Shown(image, original, read(original.key, 0, original.size_bytes))

@@ -48,6 +48,7 @@ async def test_a_healthy_store_has_nothing_wrong(core: Core) -> None:
     assert found[2].what.startswith("blobs: 2 rows")
     assert found[3].what.startswith("files without a row: 0")
     assert found[4].what == "formats: 2 png"
+    assert found[5].what == "renditions: 0 files, 0.0 of 2048 MB at most"
 
 
 @pytest.mark.usefixtures("seed")
@@ -128,8 +129,17 @@ async def test_files_without_a_row_are_counted_and_no_reason_to_worry(core: Core
 
     found = await examined(core)
 
-    assert found[-2] == Finding(ok=True, what="files without a row: 1 (swept once they are 24 hours old)")
+    assert found[-3] == Finding(ok=True, what="files without a row: 1 (swept once they are 24 hours old)")
     assert len(keys) == 2
+
+
+async def test_the_room_that_renditions_take_is_told_in_megabytes(core: Core, keys: list[str]) -> None:
+    for key in keys:
+        await core.renditions.keep(key, "1-400x400.png", "image/png", bytes(3 * 1024 * 1024 // 2))
+
+    found = await examined(core)
+
+    assert found[-1] == Finding(ok=True, what="renditions: 2 files, 3.0 of 2048 MB at most")
 
 
 async def test_a_doomed_blob_whose_file_is_gone_is_a_reap_under_way(core: Core, admin: Principal, clock: Clock) -> None:
@@ -189,4 +199,4 @@ async def test_a_damaged_database_is_found_and_the_examination_goes_on(tmp_path:
 
     assert not found[0].ok
     assert found[0].what.startswith("database: ")
-    assert found[-2].what.startswith("files without a row: 0")
+    assert found[-3].what.startswith("files without a row: 0")

@@ -20,15 +20,17 @@ from moments import (
     original_of,
     path_of,
     reaping,
+    upkeep_of_everything,
 )
 from packshot.domain.access import Principal
 from packshot.domain.errors import Conflict, NotFound, Unavailable
 from packshot.domain.libraries import Place
-from packshot.services import downloads, images, upkeep
+from packshot.services import images, renditions, upkeep
 from packshot.services.core import Core, UpkeepSettings
 from packshot.services.upkeep import Round
 from packshot.storage import blob_rows
 from packshot.storage.blobs import BlobStore, new_key
+from packshot.storage.renditions import Renditions
 
 SHIRT = pictures.png(3, 2)
 MUG = pictures.png(4, 4)
@@ -181,11 +183,11 @@ async def test_images_of_a_session_go_when_their_time_is_over_and_their_bytes_li
     assert temporary.address is not None
     clock.advance(core.libraries.temporary_s - 1)
     assert await upkeep.run_once(core) == Round()
-    assert (await downloads.open_address(core, temporary.address)).intact
+    assert (await renditions.picture_at(core, temporary.address[4:])).original.intact
     clock.advance(1)
 
     with pytest.raises(NotFound):
-        await downloads.open_address(core, temporary.address)
+        await renditions.picture_at(core, temporary.address[4:])
     assert await upkeep.run_once(core) == Round(doomed=1, expired=1)
 
     assert await core.db.all("SELECT guid FROM image") == [(kept.guid,)]
@@ -304,3 +306,76 @@ async def test_upkeep_says_what_it_did(
     task.cancel()
     assert "doomed=1" in capsys.readouterr().out
     assert await blob_states(core) == ["doomed"]
+
+
+# Renditions
+
+NAME = "1-400x400.png"
+
+
+async def test_renditions_go_when_their_original_is_doomed(
+    core: Core, admin: Principal, shirt: int, clock: Clock
+) -> None:
+    kept = await make_image(core, admin, shirt, MUG)
+    keys = [await make_orphan(core, admin, shirt, SHIRT), (await original_of(core, admin.account_id, kept.id)).key]
+    for key in keys:
+        for name in (NAME, "1-200x200.png"):
+            await core.renditions.keep(key, name, "image/png", b"a rendition")
+
+    assert await upkeep.run_once(core) == Round()  # the orphan may be shared again
+    clock.advance(HOUR_S + 1)
+
+    assert await upkeep.run_once(core) == Round(doomed=1, renditions=2)
+    assert await core.renditions.of_keys() == {keys[1]}
+    assert await upkeep.run_once(core) == Round()
+
+
+@pytest.mark.parametrize("state", ["live", "corrupt", "doomed", "gone"])
+async def test_renditions_stay_while_an_image_may_point_at_their_original(
+    core: Core, admin: Principal, shirt: int, state: str
+) -> None:
+    image = await make_image(core, admin, shirt, SHIRT)
+    key = (await original_of(core, admin.account_id, image.id)).key
+    await core.renditions.keep(key if state != "gone" else new_key("ab" * 32), NAME, "image/png", b"a rendition")
+    if state in {"corrupt", "doomed"}:
+        await core.db.write(lambda tx: tx.run("UPDATE blob SET state = ?1", state))
+
+    assert await upkeep.sweep_renditions(core) == (state in {"doomed", "gone"})
+
+
+async def test_a_rendition_that_was_under_way_when_its_original_went_is_found_by_the_next_round(
+    at_once: Core, admin: Principal, shirt: int, clock: Clock
+) -> None:
+    key = await make_orphan(at_once, admin, shirt, SHIRT)
+    await upkeep_of_everything(at_once, clock)
+
+    await at_once.renditions.keep(key, NAME, "image/png", b"a rendition")
+
+    assert await upkeep.run_once(at_once) == Round(renditions=1)
+    assert await at_once.renditions.of_keys() == set()
+
+
+async def test_a_round_counts_and_trims_what_is_kept(core: Core, admin: Principal, shirt: int, tmp_path: Path) -> None:
+    image = await make_image(core, admin, shirt, SHIRT)
+    key = (await original_of(core, admin.account_id, image.id)).key
+    for number in range(10):
+        await core.renditions.keep(key, f"1-{number + 1}x.png", "image/png", bytes(936))
+    smaller = Renditions(tmp_path / "data" / "renditions", 5_000, core.threads)
+
+    assert await upkeep.run_once(dataclasses.replace(core, renditions=smaller)) == Round(renditions=6)
+
+    assert smaller.held_bytes == 4_000
+
+
+async def test_what_is_kept_is_counted_as_soon_as_upkeep_begins(core: Core, tmp_path: Path) -> None:
+    await core.renditions.keep(new_key("ab" * 32), NAME, "image/png", bytes(936))
+    again = Renditions(tmp_path / "data" / "renditions", 5_000, core.threads)
+
+    task = asyncio.create_task(upkeep.run_for_ever(dataclasses.replace(core, renditions=again)))
+    for _ in range(1_000):
+        await asyncio.sleep(0.002)
+        if again.held_bytes:
+            break
+    task.cancel()
+
+    assert again.held_bytes == 1_000

@@ -118,12 +118,15 @@ async def test_images_are_found_by_what_names_them_however_many_their_product_an
 
 
 async def test_an_original_is_found_by_its_images_public_address(core: Core, image: ProductImage) -> None:
-    found = await images.find_original_at(core.db, image.address, core.now())
+    found = await images.find_picture(core.db, image.address, core.now())
 
-    assert found == await images.find_original(core.db, 1, image.id)
     assert found is not None
-    assert (found.size_bytes, found.media_type, found.intact) == (len(SHIRT), "image/png", True)
-    assert await images.find_original_at(core.db, image.address[:-1], core.now()) is None
+    assert found.original == await images.find_original(core.db, 1, image.id)
+    assert (found.original.size_bytes, found.original.media_type, found.original.intact) == (
+        len(SHIRT), "image/png", True,
+    )  # fmt: skip
+    assert (found.version, found.focus, found.privacy, found.looks) == (1, (0.5, 0.5), None, None)
+    assert await images.find_picture(core.db, image.address[:-1], core.now()) is None
 
 
 async def test_a_list_filters_and_sorts_by_every_field_it_knows(core: Core, admin: Principal) -> None:

@@ -34,9 +34,11 @@ from packshot.services import (
     upkeep,
     users,
 )
+from packshot.services import pictures as pictures_service
 from packshot.services.core import Core
 from packshot.services.oauth import Challenge
 from packshot.services.originals import Upload
+from packshot.services.pictures import Change
 from packshot.services.product_parts import File, NewValues, Parts, Text
 from packshot.storage import credentials
 from packshot.storage import images as image_rows
@@ -54,7 +56,7 @@ async def look_up_original(core: Core, caller: Principal, _: int, image_id: int)
     """What both kinds of addresses ask."""
     assert await credentials.webhook_is_valid(core.db, caller.account_id, caller.credential_id, core.now())
     assert await image_rows.find_original(core.db, caller.account_id, image_id)
-    assert await image_rows.find_original_at(core.db, "no such address", core.now()) is None
+    assert await image_rows.find_picture(core.db, "no such address", core.now()) is None
 
 
 async def agree_and_refresh(core: Core, caller: Principal, _: int, image_id: int) -> None:
@@ -92,6 +94,14 @@ async def let_go_of_what_is_sold(core: Core, caller: Principal, product_id: int,
     await products.remove(core, caller, product_id, SIMPLE)
 
 
+async def show_pictures_otherwise(core: Core, caller: Principal, product_id: int, image_id: int) -> None:
+    """What it asks when a picture gets a focal point, and a link to a rendition."""
+    guid = await pictures_service.guid_of(core, caller, image_id)
+    assert (await images.get(core, caller, product_id, image_id)).guid == guid
+    await pictures_service.change(core, caller, [Change(guid, focus=(0.1, 0.2))])
+    await pictures_service.addresses(core, caller, guid, ["card"])
+
+
 async def change_a_library(core: Core, caller: Principal, *_: object) -> None:
     """What it asks when images of libraries are added, selected, previewed, deleted and expired."""
     guids = await make_library_images(core, caller, 3)
@@ -123,6 +133,7 @@ USES: dict[str, Use] = {
     "image delete": images.remove_from_product,
     "images that are sold": let_go_of_what_is_sold,
     "images of a library": change_a_library,
+    "pictures shown otherwise": show_pictures_otherwise,
     "download": look_up_original,
     "product get": lambda core, caller, product_id, _: products.get(core, caller, product_id, SIMPLE),
     "product update": lambda core, caller, product_id, _: products.update(

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-_RANGE = re.compile(rb"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
+_RANGE = re.compile(rb"(?i:bytes)=(\d{0,18})-(\d{0,18})", re.ASCII)
 
 
 class Unsatisfiable(Exception):

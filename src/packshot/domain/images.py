@@ -1,5 +1,7 @@
 """A product image: a picture in one of three places of a product."""
 
+import hashlib
+import re
 import unicodedata
 from functools import lru_cache
 from typing import Literal
@@ -23,9 +25,16 @@ _MAX_ENDING = 10
 _MAX_LOOKED_AT = 4096  # characters of a name: a megabyte is not worth cleaning
 
 PUBLIC_PREFIX = "/upload/iblock/"
-"""What public addresses begin with, as Bitrix24's do."""
+"""What the public addresses of originals begin with, as Bitrix24's do."""
+
+RENDITIONS_PREFIX = "/i/"
+"""What the addresses of renditions begin with."""
 
 _quoted = lru_cache(maxsize=1024)(quote)
+
+_PARTITION_CHARACTERS = len("abc/")
+# Version 1 is not written: every image has one address at a time.
+_IMAGE_KEY = re.compile(r"(?P<key>[a-z0-9]{32})(?:-(?P<version>[2-9]|[1-9]\d{1,8}))?", re.ASCII)
 
 _FORBIDDEN_IN_NAMES = frozenset('/\\:*?"<>|')
 # Invisible characters that reorder or hide parts of a name: cleaned away, since people paste them unknowingly.
@@ -35,7 +44,10 @@ _INVISIBLE = dict.fromkeys(
 
 
 class ProductImage(msgspec.Struct, frozen=True):
-    """An image on a product. `address` is its unguessable public key; `created_at` is in Unix microseconds."""
+    """An image on a product. `created_at` is in Unix microseconds.
+
+    `address` is its unguessable public key, `version` how often it changed under it, from 1.
+    """
 
     id: int
     product_id: int
@@ -44,6 +56,7 @@ class ProductImage(msgspec.Struct, frozen=True):
     address: str
     created_at: int
     guid: str
+    version: int = 1
 
 
 class NewImage(msgspec.Struct, frozen=True):
@@ -61,9 +74,36 @@ class NewImage(msgspec.Struct, frozen=True):
     property_id: int | None = None
 
 
-def public_path(address: str, name: str) -> str:
+def public_path(address: str, name: str, version: int = 1) -> str:
     """The root-relative address at which everybody who knows it gets the original of a hosted image."""
-    return f"{PUBLIC_PREFIX}{address}/{_quoted(name)}"
+    return f"{PUBLIC_PREFIX}{_versioned(address, version)}/{_quoted(name)}"
+
+
+def rendition_path(address: str, rendition: str, name: str, version: int = 1) -> str:
+    """The same of a rendition, which is named by a preset or a spec; `name` is for show."""
+    return f"{RENDITIONS_PREFIX}{_versioned(address[_PARTITION_CHARACTERS:], version)}/{rendition}/{_quoted(name)}"
+
+
+def _versioned(address: str, version: int) -> str:
+    return address if version == 1 else f"{address}-{version}"
+
+
+def keyed_address(key: str) -> str:
+    """The address of an image with this key, which nobody shall be able to guess: behind three digits of its digest."""
+    return f"{hashlib.sha256(key.encode()).hexdigest()[:3]}/{key}"
+
+
+def is_in_partition(image_key: str, partition: str) -> bool:
+    """Whether the address of that image key lies there."""
+    named = address_of(image_key)
+    return named is not None and named[0].startswith(f"{partition}/")
+
+
+def address_of(text: str) -> tuple[str, int] | None:
+    """(address, version) of an image key as it stands in addresses; None where it is none."""
+    if not (found := _IMAGE_KEY.fullmatch(text)):
+        return None
+    return keyed_address(found["key"]), int(found["version"] or 1)
 
 
 def file_name(text: str) -> str:

@@ -1,5 +1,7 @@
 """Libraries: an account's images as FinerWorks sees them, with or without a product."""
 
+import re
+import unicodedata
 from typing import Literal
 
 import msgspec
@@ -12,6 +14,11 @@ Library = Literal["inventory", "temporary"]
 
 NO_GUID = "00000000-0000-0000-0000-000000000000"
 """What FinerWorks writes where there is none."""
+
+SHORT_NAME_CHARACTERS = 100
+"""How much of a file's name the addresses end with that FinerWorks' clients get."""
+
+_NO_PLAIN_CHARACTERS = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -85,6 +92,7 @@ class LibraryImage(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int
     updated_at: int | None
     expires_at: int | None
+    version: int = 1
 
 
 class ImageChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,3 +127,11 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     descending: bool = True
     offset: int = 0
     limit: int = 10
+
+
+def short_name(name: str) -> str:
+    """The end of *name* for an address: plain ASCII, at most 100 characters, never a folder."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    plain = _NO_PLAIN_CHARACTERS.sub("-", plain)
+    plain = f"image{plain}" if plain[:1] in {"", "."} else plain
+    return plain[-SHORT_NAME_CHARACTERS:]

@@ -78,6 +78,26 @@ def check_header(header: Header, limits: ImageLimits) -> None:
             raise ImageTooLarge(limit, actual, unit)
 
 
+Privacy = Literal["strip_location", "strip_all", "keep"]
+"""What the public copy of an original loses: where it was taken and by which device, all but the pixels, or nothing."""
+
+
+class Looks(msgspec.Struct, frozen=True):
+    """What decoding a picture found out.
+
+    `orientation` is how it is stored, 1 to 8 as Exif counts. `has_alpha`: something in it is transparent. `profile` is
+    the name of its colour profile, `colour` its dominant colour as RGB. `thumbhash` are the bytes of its placeholder,
+    `phash` the perceptual hash of 64 bits; both are those of the picture upright.
+    """
+
+    orientation: int
+    has_alpha: bool
+    profile: str | None
+    colour: tuple[int, int, int]
+    thumbhash: bytes
+    phash: int
+
+
 class Original(msgspec.Struct, frozen=True):
     """The stored bytes behind an image: under which key, what they are, and the name they were given.
 
@@ -93,8 +113,37 @@ class Original(msgspec.Struct, frozen=True):
 
 
 class NewBlob(msgspec.Struct, frozen=True):
-    """Bytes on their way into the store: their digest (SHA-256, 64 hex digits), size and header."""
+    """Bytes on their way into the store: their digest (SHA-256, 64 hex digits), size and header.
+
+    `looks` is None where nobody decoded them.
+    """
 
     digest: str
     size_bytes: int
     header: Header
+    looks: Looks | None = None
+
+
+class Picture(msgspec.Struct, frozen=True):
+    """A hosted image as its public addresses show it.
+
+    Sides are those of the stored pixels, before they are turned upright. `looks` is None until the original was
+    decoded, `focus` the point of the upright picture to keep in view, from (0, 0) at the top left to (1, 1), and
+    `privacy` None where the settings decide.
+    """
+
+    original: Original
+    blob_id: int
+    width_px: int
+    height_px: int
+    frames: int
+    looks: Looks | None
+    version: int
+    focus: tuple[float, float]
+    privacy: Privacy | None
+
+    @property
+    def upright_px(self) -> tuple[int, int]:
+        """Width and height as people see them."""
+        lies = self.looks is not None and self.looks.orientation in {5, 6, 7, 8}
+        return (self.height_px, self.width_px) if lies else (self.width_px, self.height_px)

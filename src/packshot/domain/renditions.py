@@ -1,7 +1,8 @@
 """A rendition: bytes made from an original, by a spec that has one name."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
+from functools import lru_cache
 from typing import Final, Literal, cast
 
 import msgspec
@@ -57,11 +58,31 @@ PRESETS: Final[dict[str, RenditionSpec]] = {
 }
 """Renditions with a name of their own; the format is negotiated."""
 
+RECIPE = 1
+"""Grows when the same spec begins to make other bytes, so that none made before are taken for new ones."""
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """A rendition as an address asks for it; without a `format` that is up to what the client takes.
+
+    `named`: it is one of the presets, which everybody may see.
+    """
+
+    spec: RenditionSpec
+    format: Format | None
+    named: bool
+
+
 _MOST = 255
+_ENDINGS: Final = {*MEDIA_TYPES, "jpg"}
+_PRESET_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}", re.ASCII)
+_NAMED = re.compile(
+    rf"(?P<preset>{_PRESET_NAME.pattern})(?:@(?P<density>[23])x)?(?:\.(?P<format>jpe?g|png|webp|avif))?", re.ASCII
+)
 _KEY = re.compile(
     r"(?P<width>[1-9]\d{0,3})?x(?P<height>[1-9]\d{0,3})?(?:-(?P<fit>cover|pad))?"
     r"(?:-at(?P<x>\d{1,3}),(?P<y>\d{1,3}))?(?:-on(?P<background>[0-9a-f]{6}))?(?:-q(?P<quality>[1-9]\d{0,2}))?"
-    r"\.(?P<format>jpeg|png|webp|avif)",
+    r"\.(?P<format>jpe?g|png|webp|avif)",
     re.ASCII,
 )
 
@@ -85,8 +106,21 @@ def key(spec: RenditionSpec) -> str:
 
 def parse_key(text: str) -> RenditionSpec:
     """The spec that has this key; only the very text that `key` gives is taken. Raises: InvalidValue."""
+    spec = _parsed(text)
+    _require_name(key(spec), text)
+    return spec
+
+
+def _without_format(text: str) -> RenditionSpec:
+    """The same of a key that ends before its format."""
+    spec = _parsed(f"{text}.jpeg")
+    _require_name(key(spec).removesuffix(".jpeg"), text)
+    return spec
+
+
+def _parsed(text: str) -> RenditionSpec:
     if not (found := _KEY.fullmatch(text)):
-        raise InvalidValue("rendition", "is not one that can be made")
+        raise InvalidValue("rendition", "is no size like 400x300-cover, with or without a format")
     part = found.groupdict()
     spec = RenditionSpec(
         width_px=_number(part["width"]),
@@ -94,13 +128,77 @@ def parse_key(text: str) -> RenditionSpec:
         fit=cast("Fit", part["fit"] or "inside"),
         focus=(int(part["x"] or 50) / 100, int(part["y"] or 50) / 100),
         background=cast("tuple[int, int, int]", tuple(bytes.fromhex(part["background"] or "ffffff"))),
-        format=cast("Format", part["format"]),
+        format=_format(part["format"]),
         quality=_number(part["quality"]),
     )
     check(spec)
-    if key(spec) != text:
-        raise InvalidValue("rendition", f"is called {key(spec)}")
     return spec
+
+
+def _require_name(name: str, text: str) -> None:
+    if text != name:
+        raise InvalidValue("rendition", f"is called {name}")
+
+
+def _format(ending: str) -> Format:
+    return "jpeg" if ending == "jpg" else cast("Format", ending)
+
+
+def presets(more: Collection[str]) -> dict[str, RenditionSpec]:
+    """All presets: ours, and beside or in the place of them those in words like `hero=1600x900-cover`.
+
+    Raises:
+        InvalidValue: one has no such form, or nothing can be made of it.
+    """
+    found = dict(PRESETS)
+    for words in more:
+        name, equals, text = words.partition("=")
+        if not equals or not _PRESET_NAME.fullmatch(name) or _KEY.fullmatch(f"{name}.jpeg"):
+            raise InvalidValue("presets", f"{words!r} does not look like hero=1600x900-cover")
+        try:
+            found[name] = _without_format(text)
+        except InvalidValue as error:
+            raise InvalidValue("presets", f"{words!r} cannot be made: {error}") from None
+    return found
+
+
+def wished(text: str, presets: Mapping[str, RenditionSpec]) -> Wish:
+    """What an address asks for: `card`, `card@2x`, `card.webp`, or the key of a spec, with or without its format.
+
+    Raises:
+        InvalidValue: there is no such preset, or nothing of that spec can be made.
+    """
+    found = _NAMED.fullmatch(text)
+    if found and found["preset"] in presets:
+        spec = at_density(presets[found["preset"]], int(found["density"] or 1))
+        return Wish(spec, _format(found["format"]) if found["format"] else None, named=True)
+    if found and not _KEY.fullmatch(f"{found['preset']}.jpeg"):
+        raise InvalidValue("rendition", f"is none of the presets {', '.join(sorted(presets))}")
+    if text.rpartition(".")[2] in _ENDINGS:
+        spec = parse_key(text)
+        return Wish(spec, spec.format, named=False)
+    return Wish(_without_format(text), None, named=False)
+
+
+def size_of(spec: RenditionSpec, upright_px: tuple[int, int]) -> tuple[int, int]:
+    """Width and height of what a spec makes of an upright picture of that size."""
+    width_px, height_px = spec.width_px or MAX_SIDE_PX, spec.height_px or MAX_SIDE_PX
+    if spec.fit != "inside":
+        return width_px, height_px
+    scale = min(width_px / upright_px[0], height_px / upright_px[1], 1)
+    return max(1, round(upright_px[0] * scale)), max(1, round(upright_px[1] * scale))
+
+
+def srcset(presets: Mapping[str, RenditionSpec], upright_px: tuple[int, int], url: Callable[[str], str]) -> str:
+    """The value of that attribute of an `img`: the presets that show all of a picture, by width, each width once.
+
+    `url` gives the address of a preset, without spaces or commas.
+    """
+    widths: dict[int, str] = {}
+    for name, spec in presets.items():
+        if spec.fit == "inside":
+            widths.setdefault(size_of(spec, upright_px)[0], name)
+    return ", ".join(f"{url(name)} {width_px}w" for width_px, name in sorted(widths.items()))
 
 
 def _number(digits: str | None) -> int | None:
@@ -156,7 +254,8 @@ def negotiated(accept: str, *, has_alpha: bool, available: Collection[Format]) -
     return cast("Format", best) if wanted[best] > 0 else plain
 
 
-def _wishes(accept: str) -> dict[str, float]:
+@lru_cache(maxsize=256)
+def _wishes(accept: str) -> Mapping[str, float]:
     """By media range, in lower case, how much it is wanted: 0 to 1. What cannot be read is not wanted."""
     wishes = {}
     for one in accept.lower().split(","):

@@ -1,15 +1,17 @@
 """What the web process and an image worker say to each other: one job, one answer.
 
 The picture itself travels beside the job, as the descriptor of an open file, so nothing in a job names a file. The
-worker maps it and hands a read-only memoryview of it to whatever does the job.
+worker maps it and hands a read-only memoryview of it to whatever does the job. The picture in an answer follows the
+words, as it is: there may be no room for it twice. `LENGTHS`, of both, stand in front.
 """
 
-from typing import Literal
+import struct
+from typing import Annotated, Literal
 
 import msgspec
 
 from packshot.domain.errors import ImageTooLarge, UnacceptableImage, UndecodableImage
-from packshot.domain.originals import Header
+from packshot.domain.originals import Header, MediaType
 from packshot.domain.renditions import RenditionSpec
 from packshot.imaging.strip.parts import Keep
 
@@ -37,6 +39,19 @@ class Strip(msgspec.Struct, frozen=True, tag=True):
 
 Job = Examine | Render | Strip
 MAX_JOB_BYTES = 64 * 1024
+"""Of a job, and of the words of an answer."""
+
+LENGTHS = struct.Struct(">II")
+
+MAX_RENDITION_BYTES = 96 * 1024 * 1024
+"""4096 pixels a side of four bytes that do not compress, and then some."""
+
+MAX_WHY_CHARACTERS = 4096
+_Why = Annotated[str, msgspec.Meta(max_length=MAX_WHY_CHARACTERS)]
+
+# A copy may be a little longer than its original: what stands twice in there, EXIF written anew, an end that lacked.
+_SLACK_BYTES = 64 * 1024
+_STRIPPED: frozenset[MediaType] = frozenset({"image/jpeg", "image/png", "image/webp", "image/gif"})
 
 
 class Found(msgspec.Struct, frozen=True, tag=True):
@@ -68,16 +83,17 @@ class Rendered(msgspec.Struct, frozen=True, tag=True):
 
 
 class Stripped(msgspec.Struct, frozen=True, tag=True):
-    """The copy; None where the format allows no copy without encoding it anew."""
+    """The copy. Where its format allows none without encoding the pixels anew it is in another one."""
 
-    data: bytes | None
+    data: bytes
+    media_type: str
 
 
 class Refused(msgspec.Struct, frozen=True, tag=True):
     """The picture is at fault. `limit`, `actual` and `unit` belong to one that is too large."""
 
     kind: Literal["unacceptable", "undecodable", "too large"]
-    why: str
+    why: _Why
     limit: int = 0
     actual: int = 0
     unit: str = ""
@@ -86,7 +102,7 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
 class Broken(msgspec.Struct, frozen=True, tag=True):
     """The worker is at fault: it met an exception that nobody foresaw, and ends."""
 
-    why: str
+    why: _Why
 
 
 class Ready(msgspec.Struct, frozen=True, tag=True):
@@ -98,6 +114,24 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
 
 
 Answer = Found | Rendered | Stripped | Refused | Broken
+
+
+def most_copy_bytes(media_type: MediaType, source_bytes: int) -> int:
+    """How long the copy of an original may be that is so long: not much longer, if its pixels are not encoded anew."""
+    if media_type in _STRIPPED:
+        return source_bytes + _SLACK_BYTES
+    return max(source_bytes, MAX_RENDITION_BYTES)
+
+
+def most_picture_bytes(job: Job, source_bytes: int) -> int:
+    """How long the picture may be that answers a job about one of so many bytes."""
+    match job:
+        case Examine():
+            return 0
+        case Render():
+            return MAX_RENDITION_BYTES
+        case Strip(header):
+            return most_copy_bytes(header.media_type, source_bytes)
 
 
 def refused(error: UnacceptableImage) -> Refused:

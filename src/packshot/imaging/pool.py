@@ -4,8 +4,9 @@ import asyncio
 import math
 import os
 import signal
+import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Annotated, Literal, TypeVar
 
@@ -14,7 +15,6 @@ import structlog
 
 from packshot.domain.errors import LimitReached, UnacceptableImage, Unavailable, UndecodableImage
 from packshot.imaging.jobs import (
-    MAX_JOB_BYTES,
     Broken,
     Examine,
     Found,
@@ -25,17 +25,19 @@ from packshot.imaging.jobs import (
     Rendered,
     Strip,
     Stripped,
+    most_picture_bytes,
     raised,
 )
-from packshot.imaging.process import COMMAND, WorkerProcess
+from packshot.imaging.process import COMMAND, Made, Picture, WorkerProcess
 
 STRIKES = 3
+STRUCK_S = 3600.0
+"""How long it is remembered what cost workers: the next one may be better, or have more memory."""
+
 _DIGESTS = 1_000
 _START_S = 30.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 30.0
 _RETRY_AFTER_S = 2
-# 4096 pixels a side of four bytes that do not compress, and then some.
-_MAX_RENDITION_BYTES = 96 * 1024 * 1024
 
 _Loss = Literal["hung", "crashed", "garbled", "killed", "broken"]
 _WORDS: dict[_Loss, str] = {
@@ -58,17 +60,18 @@ _READY = msgspec.msgpack.Decoder(Ready | Broken)
 class WorkerSettings(msgspec.Struct, frozen=True):
     """The image workers.
 
-    `count` is how many jobs run at once (0: one for each core of this machine); there is always one process more,
-    warm, to step in for one that is lost. `queue` is how many jobs may wait, and `wait_s` for how long. A job may take
-    `job_s` seconds, and a worker `memory_bytes`. After `jobs` of them a worker is replaced.
+    `count` is how many jobs run at once (0: one more than this machine has cores, since between two jobs a worker
+    waits); there is always one process more, warm, to step in for one that is lost. `queue` is how many jobs may wait,
+    and `wait_s` for how long. A job may take `job_s` seconds, and a worker `memory_bytes`. After `jobs` of them a
+    worker is replaced.
     """
 
     count: Annotated[int, msgspec.Meta(ge=0, le=256)] = 0
     queue: int = 64
     wait_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 10.0
     job_s: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 10.0
-    # A warm worker has 200 MiB already, and in less than it has it would refuse every picture.
-    memory_bytes: Annotated[int, msgspec.Meta(ge=256 << 20, le=1 << 40)] = 1024 * 1024 * 1024
+    # What `opening` lets in was measured with as much as this. It is address space, which need not be there as memory.
+    memory_bytes: Annotated[int, msgspec.Meta(ge=1 << 30, le=1 << 40)] = 1024 * 1024 * 1024
     jobs: Annotated[int, msgspec.Meta(ge=1)] = 500
 
 
@@ -81,10 +84,16 @@ class Workers:
     their job, `lost` between two jobs, `recycled`; and how many jobs were `refused` for want of room or `struck_out`.
     """
 
-    def __init__(self, settings: WorkerSettings, command: Sequence[str] = COMMAND) -> None:
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        command: Sequence[str] = COMMAND,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._settings = settings
         self._command = command
-        self._size = settings.count or len(os.sched_getaffinity(0))
+        self._clock = clock
+        self._size = settings.count or len(os.sched_getaffinity(0)) + 1
         self._turns = asyncio.Semaphore(self._size)
         # The last one that was at work is the first to work again: the others need not be in memory.
         self._free: asyncio.LifoQueue[WorkerProcess | None] = asyncio.LifoQueue()
@@ -92,7 +101,7 @@ class Workers:
         self._chores: set[asyncio.Task[None]] = set()
         self._closed = False
         self._starting: asyncio.Task[None] | None = None
-        self._strikes: dict[str, int] = {}
+        self._strikes: dict[str, tuple[int, float]] = {}
         self.waiting = 0
         self.counts: Counter[str] = Counter()
         self.walls = Ready(landlock=False, seccomp=False, own_network=False)
@@ -155,30 +164,34 @@ class Workers:
 
     async def examine(self, job: Examine, source: int, digest: str) -> Found:
         """What the picture is. For arguments and errors see `render`."""
-        return await self._run(job, source, digest, _FOUND)
+        found: Found
+        found, _ = await self._run(job, source, digest, _FOUND)
+        return found
 
-    async def render(self, job: Render, source: int, digest: str) -> Rendered:
+    async def render(self, job: Render, source: int, digest: str) -> Made:
         """The rendition, made by a worker.
 
         `source` is a descriptor that can only be read (see `in_memory`) and that nobody else uses meanwhile; it stays
         open. `digest` is that of its bytes. When the caller is cancelled, so is the job.
 
         Raises:
-            UnacceptableImage: the picture, or its digest after it cost three workers.
+            UnacceptableImage: the picture, or its digest after it cost three workers within an hour.
             UndecodableImage: it is damaged, takes too long, or crashed the worker.
             ImageTooLarge: it is larger than its header said.
             LimitReached: too many jobs wait, or this one waited too long.
             Unavailable: the worker was lost for another reason, or the pool is closed.
         """
-        return await self._run(job, source, digest, _RENDERED)
+        rendered, data = await self._run(job, source, digest, _RENDERED)
+        return Made(rendered.media_type, data)
 
-    async def strip(self, job: Strip, source: int, digest: str) -> Stripped:
+    async def strip(self, job: Strip, source: int, digest: str) -> Made:
         """The copy without metadata. For arguments and errors see `render`."""
-        return await self._run(job, source, digest, _STRIPPED)
+        stripped, data = await self._run(job, source, digest, _STRIPPED)
+        return Made(stripped.media_type, data)
 
     async def _run(
         self, job: Job, source: int, digest: str, answers: msgspec.msgpack.Decoder[Result | Refused | Broken]
-    ) -> Result:
+    ) -> tuple[Result, Picture]:
         self._check_strikes(digest)
         await self.start()
         async with self._turn():
@@ -186,7 +199,7 @@ class Workers:
             worker = await self._quiet_worker()
             answer: Result | Refused | Broken | _Loss | None = None
             try:
-                answer = await self._asked(worker, job, source, answers)
+                answer, picture = await self._asked(worker, job, source, answers)
             except asyncio.CancelledError:
                 self.counts["cancelled"] += 1
                 raise
@@ -197,8 +210,8 @@ class Workers:
         if isinstance(answer, Broken):
             raise self._struck(digest, "broken", answer.why)
         if isinstance(answer, str):
-            raise self._struck(digest, answer)
-        return answer
+            raise self._struck(digest, answer, worker.last_words())
+        return answer, picture
 
     async def _asked(
         self,
@@ -206,17 +219,21 @@ class Workers:
         job: Job,
         source: int,
         answers: msgspec.msgpack.Decoder[Result | Refused | Broken],
-    ) -> Result | Refused | Broken | _Loss:
+    ) -> tuple[Result | Refused | Broken | _Loss, Picture]:
         try:
             async with asyncio.timeout(self._settings.job_s):
                 worker.ask(job, source)
-                return answers.decode(await worker.answer(max(_MAX_RENDITION_BYTES, os.fstat(source).st_size)))
+                words, picture = await worker.answer(most_picture_bytes(job, os.fstat(source).st_size))
         except TimeoutError:
-            return "hung"
+            return "hung", b""
         except (OSError, EOFError):
-            return "killed" if await worker.ended() == -signal.SIGKILL else "crashed"
-        except (ValueError, msgspec.MsgspecError):
-            return "garbled"
+            return "killed" if await worker.ended() == -signal.SIGKILL else "crashed", b""
+        except ValueError:
+            return "garbled", b""
+        try:
+            return answers.decode(words), picture
+        except msgspec.MsgspecError:
+            return "garbled", b""
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
@@ -261,16 +278,22 @@ class Workers:
         self._replace(worker)
 
     def _check_strikes(self, digest: str) -> None:
-        if self._strikes.get(digest, 0) >= STRIKES:
+        if self._strikes_of(digest) >= STRIKES:
             self.counts["struck_out"] += 1
             raise UndecodableImage("The image could not be decoded several times")
 
-    def _struck(self, digest: str, loss: _Loss, why: str = "") -> UnacceptableImage | Unavailable:
+    def _strikes_of(self, digest: str) -> int:
+        count, since = self._strikes.get(digest, (0, 0.0))
+        return count if self._clock() - since < STRUCK_S else 0
+
+    def _struck(self, digest: str, loss: _Loss, why: str) -> UnacceptableImage | Unavailable:
         """Remember whose job cost a worker; the error to answer with."""
         self.counts[loss] += 1
         if not self._closed:
             _log.warning("image worker lost", loss=loss, digest=digest, why=why)
-            self._strikes[digest] = self._strikes.pop(digest, 0) + 1
+            count = self._strikes_of(digest) + 1
+            self._strikes.pop(digest, None)  # those of late come last
+            self._strikes[digest] = count, self._clock()
             if len(self._strikes) > _DIGESTS:
                 del self._strikes[next(iter(self._strikes))]
         if words := _WORDS.get(loss):
@@ -306,9 +329,9 @@ class Workers:
         self._all.add(worker)
         try:
             async with asyncio.timeout(_START_S):
-                first = _READY.decode(await worker.answer(MAX_JOB_BYTES))
+                first = _READY.decode((await worker.answer(0))[0])
         except (OSError, EOFError, ValueError, msgspec.MsgspecError) as error:
-            first = Broken(repr(error))
+            first = Broken(f"{error!r}\n{worker.last_words()}")
         if isinstance(first, Broken):
             await self._bury(worker)
             if not self._closed:

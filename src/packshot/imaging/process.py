@@ -5,16 +5,16 @@ import fcntl
 import io
 import os
 import socket
-import struct
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from typing import NamedTuple
 
 import msgspec
 
 from packshot.domain.errors import Unavailable
-from packshot.imaging.jobs import Job
+from packshot.imaging.jobs import LENGTHS, MAX_JOB_BYTES, Job
 
 # Not -I: Packshot may be installed for its user only. No folder of theirs is looked in, and no variable is theirs.
 COMMAND = (sys.executable, "-P", "-B", "-m", "packshot.imaging.worker")
@@ -27,9 +27,25 @@ _ENVIRONMENT = {
     "VIPS_CONCURRENCY": "1",
     "VIPS_WARNING": "0",
 }
-_LENGTH = struct.Struct(">I")
 _PRIVATE = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
+_LAST_WORDS_BYTES = 4096
+_PIPE_BYTES = 65_536
 _SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
+
+
+Picture = bytes | io.FileIO
+"""A picture that a worker made; a large one is a file, which is closed by whoever gets it."""
+
+
+class Made(NamedTuple):
+    """The same with what it is."""
+
+    media_type: str
+    data: Picture
+
+
+HELD_BYTES = 1024 * 1024
+"""Up to this size a picture that a worker made is held by this process; there may be many of them at a time."""
 
 
 @contextmanager
@@ -64,22 +80,24 @@ class WorkerProcess:
     def __init__(self, command: Sequence[str], memory_bytes: int, cpu_s: int) -> None:
         """Start it; it is warm when its first answer, a `Ready`, has come. Raises: OSError."""
         self.jobs = 0
-        self._channel, theirs = socket.socketpair()
+        self._complaint = b""
         words = [os.getpid(), memory_bytes, cpu_s]
-        try:
+        with ExitStack() as given, ExitStack() as undo:
+            # What nobody reads fills a pipe, and no worker shall wait for that: what it complains of then is lost.
+            read_end, write_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+            self._complaints = undo.enter_context(io.FileIO(read_end))
+            complaints = given.enter_context(io.FileIO(write_end, "w"))
+            ours, theirs = socket.socketpair()
+            self._channel = undo.enter_context(ours)
             self._process = subprocess.Popen(  # noqa: S603 - our own module, by the interpreter we run in
                 [*command, *map(str, words)],
-                stdin=theirs.fileno(),
+                stdin=given.enter_context(theirs).fileno(),
                 stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
+                stderr=complaints.fileno(),
                 cwd="/",
                 env=_ENVIRONMENT,
             )
-        except BaseException:
-            self._channel.close()
-            raise
-        finally:
-            theirs.close()
+            undo.pop_all()
         self._channel.settimeout(0)
 
     def is_quiet(self) -> bool:
@@ -94,14 +112,34 @@ class WorkerProcess:
 
     def ask(self, job: Job, source: int) -> None:
         """Send a job with the picture. Raises: OSError."""
+        self._complaints.read(_PIPE_BYTES)  # of earlier jobs
         socket.send_fds(self._channel, [msgspec.msgpack.encode(job)], [source])
 
-    async def answer(self, max_bytes: int) -> bytearray:
-        """The next thing it says. Raises: OSError, EOFError when it ended, ValueError when it says too much."""
-        (length,) = _LENGTH.unpack(await self._receive(_LENGTH.size))
-        if length > max_bytes:
+    async def answer(self, max_picture_bytes: int) -> tuple[bytearray, Picture]:
+        """The next thing it says: its words, and a picture, as a file in memory where that is more than `HELD_BYTES`.
+
+        Raises:
+            OSError: the channel is broken.
+            EOFError: it ended.
+            ValueError: it says too much.
+        """
+        words, picture = LENGTHS.unpack(await self._receive(LENGTHS.size))
+        if words > MAX_JOB_BYTES or picture > max_picture_bytes:
             raise ValueError("The answer is too long")
-        return await self._receive(length)
+        said = await self._receive(words)
+        return said, await self._receive_file(picture) if picture > HELD_BYTES else bytes(await self._receive(picture))
+
+    async def _receive_file(self, length: int) -> io.FileIO:
+        """Many bytes, a piece at a time: few of them are memory of this process."""
+        with ExitStack() as undo:
+            file = undo.enter_context(io.FileIO(os.memfd_create("answer", os.MFD_CLOEXEC), "r+"))
+            for first in range(0, length, HELD_BYTES):
+                left = memoryview(await self._receive(min(HELD_BYTES, length - first)))
+                while left:
+                    left = left[file.write(left) :]
+            file.seek(0)
+            undo.pop_all()
+        return file
 
     async def _receive(self, length: int) -> bytearray:
         loop = asyncio.get_running_loop()
@@ -122,5 +160,13 @@ class WorkerProcess:
         """Kill it if it still lives; nothing of it is left. Its exit code, or minus the signal that ended it."""
         self._process.kill()
         code: int = await asyncio.to_thread(self._process.wait)
+        self.last_words()
+        self._complaints.close()
         self._channel.close()
         return code
+
+    def last_words(self) -> str:
+        """The end of what it, or a library in it, complained of since its last job began: for a log."""
+        if not self._complaints.closed:
+            self._complaint += self._complaints.read(_PIPE_BYTES) or b""
+        return self._complaint[-_LAST_WORDS_BYTES:].decode(errors="replace")

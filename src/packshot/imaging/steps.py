@@ -73,7 +73,7 @@ def _covering(
     return left, top, across, down
 
 
-def to_plain_numbers(image: pyvips.Image, _: Plan) -> pyvips.Image:
+def to_plain_numbers(image: pyvips.Image, _: Plan | None = None) -> pyvips.Image:
     """8 or 16 bits a channel, the colours and one for alpha; floats and spot colours come from a few TIFFs only."""
     channels = 5 if image.interpretation == "cmyk" else 4
     if image.bands > channels:
@@ -98,7 +98,8 @@ def crop_to_focus(image: pyvips.Image, plan: Plan) -> pyvips.Image:
 
 def weigh_by_alpha(image: pyvips.Image, _: Plan) -> pyvips.Image:
     """Let the colour of transparent pixels not bleed into their neighbours."""
-    return image.premultiply().cast(image.format) if image.hasalpha() else image
+    # Rounded both times: a cast cuts, which would darken a soft edge by one level to four, and more where it fades.
+    return image.premultiply().rint().cast(image.format) if image.hasalpha() else image
 
 
 def resize(image: pyvips.Image, plan: Plan) -> pyvips.Image:
@@ -116,7 +117,7 @@ def sharpen(image: pyvips.Image, plan: Plan) -> pyvips.Image:
 
 def unweigh(image: pyvips.Image, _: Plan) -> pyvips.Image:
     """Take back what `weigh_by_alpha` did."""
-    return image.unpremultiply().cast(image.format) if image.hasalpha() else image
+    return image.unpremultiply().rint().cast(image.format) if image.hasalpha() else image
 
 
 def orient(image: pyvips.Image, _: Plan) -> pyvips.Image:
@@ -124,7 +125,7 @@ def orient(image: pyvips.Image, _: Plan) -> pyvips.Image:
     return image if orientation(image) == 1 else complete(image.copy_memory()).autorot()
 
 
-def to_srgb(image: pyvips.Image, _: Plan) -> pyvips.Image:
+def to_srgb(image: pyvips.Image, _: Plan | None = None) -> pyvips.Image:
     """8 bits of sRGB out of any colours; a profile that is broken or of something else is as good as none."""
     # Most cameras say that sRGB is what they mean. Converting it into itself would cost a tenth of the rendition.
     if image.get_typeof(_PROFILE) and profile_name(image) not in _SRGB_NAMES:

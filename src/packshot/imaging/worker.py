@@ -21,7 +21,9 @@ from packshot.domain.originals import EXTENSIONS, Header, MediaType
 from packshot.domain.renditions import MEDIA_TYPES, RenditionSpec
 from packshot.imaging import sandbox
 from packshot.imaging.jobs import (
+    LENGTHS,
     MAX_JOB_BYTES,
+    MAX_WHY_CHARACTERS,
     Answer,
     Broken,
     Examine,
@@ -29,6 +31,7 @@ from packshot.imaging.jobs import (
     Ready,
     Refused,
     Render,
+    Rendered,
     Strip,
     Stripped,
     refused,
@@ -38,8 +41,9 @@ Perform = Callable[[Job, memoryview], Answer]
 
 _CHANNEL = 0
 _DESCRIPTOR = struct.Struct("=i")
-_LENGTH = struct.Struct(">I")
 _SAMPLE_PX = 64
+# The web process comes first: a request would else wait out a worker's slice. More hardly helps, less does not.
+_NICE = 15
 
 
 def main() -> None:
@@ -57,6 +61,7 @@ def serve(learn: Callable[[], Perform]) -> None:
     own_network = sandbox.leave_network()
     sandbox.die_with(parent)
     sandbox.drop_privileges()
+    os.nice(_NICE)  # threads that start later inherit it
     # Whoever ends the server and all its processes gently means the server, which still needs us to finish its work.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
@@ -66,7 +71,7 @@ def serve(learn: Callable[[], Perform]) -> None:
         sandbox.limit(memory_bytes)
         ready = Ready(sandbox.close_files(), sandbox.close_calls(), own_network)
     except Exception:  # noqa: BLE001 - whoever started us has to be told, and nobody else listens
-        return _say(Broken(traceback.format_exc()))
+        return _say(_broken())
     _say(ready)
     jobs = msgspec.msgpack.Decoder(Job)
     answer: Answer | None = None
@@ -89,7 +94,12 @@ def _answer(perform: Perform, job: Job, source: int) -> Answer:
     except MemoryError:
         return Refused("unacceptable", "The image needs more memory than one image may take")
     except Exception:  # noqa: BLE001 - whatever it is, it costs this answer and this process, and gets into a log
-        return Broken(traceback.format_exc())
+        return _broken()
+
+
+def _broken() -> Broken:
+    """The exception under way; its end says most."""
+    return Broken(traceback.format_exc()[-MAX_WHY_CHARACTERS:])
 
 
 def _mapped(source: int) -> memoryview:
@@ -104,8 +114,11 @@ def _mapped(source: int) -> memoryview:
 
 def _say(answer: Answer | Ready) -> None:
     """Write to the channel as to a file: the calls that send are closed to us."""
-    body = msgspec.msgpack.encode(answer)
-    for part in (_LENGTH.pack(len(body)), body):
+    picture = b""
+    if isinstance(answer, Rendered | Stripped):
+        answer, picture = msgspec.structs.replace(answer, data=b""), answer.data
+    words = msgspec.msgpack.encode(answer)
+    for part in (LENGTHS.pack(len(words), len(picture)), words, picture):
         left = memoryview(part)
         while left:
             left = left[os.write(_CHANNEL, left) :]
@@ -113,14 +126,14 @@ def _say(answer: Answer | Ready) -> None:
 
 def _learn() -> Perform:
     """Everything a real worker can do, imported and tried once."""
-    from packshot.imaging import examine, render, strip
+    from packshot.imaging import copies, examine, render
 
     def perform(job: Job, source: memoryview) -> Answer:
         if isinstance(job, Examine):
             return examine.examine(source, job.header, decode=job.decode)
         if isinstance(job, Render):
             return render.render(source, job.header, job.spec)
-        return Stripped(strip.strip(source, job.header.media_type, job.keep))
+        return copies.copied(source, job.header, job.keep)
 
     for header, data in _samples():
         perform(Examine(header, decode=True), memoryview(data))

@@ -11,12 +11,15 @@ from typing import Literal
 import msgspec
 
 from packshot.domain.access import Principal
-from packshot.domain.originals import ImageLimits, PrintLimits
+from packshot.domain.originals import ImageLimits, PrintLimits, Privacy
+from packshot.domain.renditions import RenditionSpec
 from packshot.imaging.pool import Workers
+from packshot.services.making import Making
 from packshot.services.outbound import Outbound
 from packshot.storage.blobs import BlobStore
 from packshot.storage.database import Database
 from packshot.storage.folder import Sealer
+from packshot.storage.renditions import Renditions
 
 DAY_S = 86_400
 
@@ -74,12 +77,50 @@ class IntakeSettings(msgspec.Struct, frozen=True):
     verify: Literal["full", "header"] = "full"
 
 
+class OriginalSettings(msgspec.Struct, frozen=True):
+    """What everybody gets to see of originals; download links give the exact bytes.
+
+    `privacy`: `strip_location` shows a copy that does not tell where and with which device it was taken, `strip_all`
+    one that tells nothing but its pixels and their colours, `keep` the original. An image may have its own.
+    """
+
+    privacy: Privacy = "strip_location"
+
+
+class RenditionSettings(msgspec.Struct, frozen=True):
+    """What is made of originals.
+
+    `presets`: renditions that everybody may see, each a name and a spec without its format: `hero=1600x900-cover`.
+    Those named here come beside, or in the place of, `thumbnail`, `card`, `preview` and `zoom`. `avif`: also make
+    AVIF, in the background. `cache_bytes`: how much is kept; what was used least recently goes first.
+    """
+
+    presets: tuple[str, ...] = ()
+    avif: bool = True
+    cache_bytes: int = 2 * 1024 * 1024 * 1024
+
+
+class DeliverySettings(msgspec.Struct, frozen=True):
+    """How pictures are sent to everybody.
+
+    `base_url`: the address of the host that links to pictures name, if it is another one. `max_age_s`: how long
+    caches may keep them without asking; with `immutable` they need not even ask when somebody reloads the page.
+    `accel_redirect`: where nginx finds the data folder for itself, such as `/_packshot/`; empty without it.
+    """
+
+    base_url: str = ""
+    max_age_s: int = DAY_S
+    immutable: bool = False
+    accel_redirect: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Core:
     """What services work with. `clock` gives Unix seconds; `signing_keys` are by id, the highest one signs.
 
     `sealer` encrypts the secrets that have to be kept readable, under the key file beside the database.
     `outbound` sends to addresses from outside and fetches from there. `event_counts` has what metrics show of events.
+    `presets` are all there are, by name. `renditions` keeps what was made of originals, `making` makes it once.
     `hashing` bounds how many passwords are hashed at once. `staging` has the files of uploads that come in piece by
     piece, which `prints.at_once` bounds.
     """
@@ -99,6 +140,12 @@ class Core:
     outbound: Outbound
     intake: IntakeSettings
     workers: Workers
+    privacy: OriginalSettings
+    pictures: RenditionSettings
+    presets: Mapping[str, RenditionSpec]
+    delivery: DeliverySettings
+    renditions: Renditions
+    making: Making = field(default_factory=Making)
     event_counts: Counter[str] = field(default_factory=Counter)
     principals: dict[tuple[int, str], tuple[float, Principal]] = field(default_factory=dict)
     staging: set[Path] = field(default_factory=set)

@@ -1,4 +1,4 @@
-"""Is everything as it should be? Rows against bytes, and the database against itself."""
+"""Is everything as it should be? Rows against bytes, the database against itself, and what the cache takes."""
 
 from collections.abc import AsyncIterator, Callable
 
@@ -13,6 +13,7 @@ from packshot.storage.health import foreign_key_errors, integrity_errors
 BATCH = 500
 _WALLS = {"landlock": "Landlock", "seccomp": "seccomp", "own_network": "a network of their own"}
 SHOWN = 5
+MB = 1024 * 1024
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -29,6 +30,7 @@ async def examine(core: Core, progress: Callable[[int], None]) -> AsyncIterator[
     yield await _walls(core)
     async for finding in _blobs(core, progress):
         yield finding
+    yield await _renditions(core)
 
 
 async def _walls(core: Core) -> Finding:
@@ -40,6 +42,12 @@ async def _walls(core: Core) -> Finding:
     walls = {name: held for name, held in msgspec.structs.asdict(core.workers.walls).items() if held}
     names = ", ".join(_WALLS[name] for name in walls) or "memory and time only: this system offers nothing more"
     return Finding(ok=True, what=f"image workers: shut in by {names}")
+
+
+async def _renditions(core: Core) -> Finding:
+    count, held_bytes = await core.renditions.measure()
+    limit_mb = round(core.pictures.cache_bytes / MB)
+    return Finding(ok=True, what=f"renditions: {count} files, {held_bytes / MB:.1f} of {limit_mb} MB at most")
 
 
 async def _wrong(core: Core, blob_id: int, key: str, size_bytes: int, state: str) -> str | None:

@@ -62,14 +62,6 @@ async def open_link(core: Core, token: str) -> Original:
     return original
 
 
-async def open_address(core: Core, address: str) -> Original:
-    """The original behind an image's public address. Raises: NotFound."""
-    original = await images.find_original_at(core.db, address, core.now())
-    if original is None:
-        raise NotFound("image", address)
-    return original
-
-
 def _verified(core: Core, token: str) -> tuple[int, int, int, int, int]:
     """(kind, image, account, credential, until) of a token that is ours. Raises: Unauthenticated."""
     escaped = token.replace("|", "%7C")

@@ -1,12 +1,11 @@
 """Product images: add, get, list and remove."""
 
-import hashlib
 import uuid
 from collections.abc import Sequence
 
 from packshot.domain.access import Principal, require_right
 from packshot.domain.errors import InvalidRequest, NotFound
-from packshot.domain.images import SINGLE_ROLES, ImageRole, NewImage, ProductImage, file_name
+from packshot.domain.images import SINGLE_ROLES, ImageRole, NewImage, ProductImage, file_name, keyed_address
 from packshot.domain.paging import Page, Query
 from packshot.services import events, originals
 from packshot.services.access import random_text
@@ -56,8 +55,7 @@ async def add_to_product(
 
 def new_address() -> str:
     """The public address of a new image, which nobody can guess."""
-    address = random_text(32)
-    return f"{hashlib.sha256(address.encode()).hexdigest()[:3]}/{address}"
+    return keyed_address(random_text(32))
 
 
 def new_guid() -> str:

@@ -13,7 +13,7 @@ from typing import TypeVar
 import msgspec
 
 from packshot.domain.errors import LimitReached, PackshotError, Unavailable
-from packshot.domain.originals import Header, ImageLimits, NewBlob, check_header, check_size
+from packshot.domain.originals import Header, ImageLimits, Looks, NewBlob, check_header, check_size
 from packshot.imaging.jobs import Examine
 from packshot.imaging.probe import probe
 from packshot.imaging.process import sealed
@@ -74,10 +74,10 @@ async def examine(core: Core, upload: Upload) -> Examined:
         return Examined(data, blob), sealed(data) if core.intake.verify == "full" else None
 
     examined, file = look() if upload.about_bytes <= INLINE_BYTES else await _on_thread(core, look)
-    if file:
-        with file:
-            await _decode(core, examined.blob, file.fileno())
-    return examined
+    if not file:
+        return examined
+    with file:
+        return await _decoded(core, examined, file)
 
 
 _Looked = tuple[Examined, io.FileIO | None]
@@ -140,15 +140,28 @@ async def examine_staged(core: Core, staged: Staged, limits: ImageLimits) -> Exa
         return Examined(staged, NewBlob(staged.digest.hexdigest(), staged.size_bytes, header))
 
     examined = await asyncio.get_running_loop().run_in_executor(core.threads, look)
-    if core.intake.verify == "full":
-        with core.blobs.opened(staged) as file:
-            await _decode(core, examined.blob, file.fileno())
-    return examined
+    if core.intake.verify == "header":
+        return examined
+    with core.blobs.opened(staged) as file:
+        return await _decoded(core, examined, file)
 
 
-async def _decode(core: Core, blob: NewBlob, source: int) -> None:
-    """Have every pixel decoded once. Raises: UnacceptableImage, LimitReached, Unavailable."""
-    await core.workers.examine(Examine(blob.header, decode=True), source, blob.digest)
+async def _decoded(core: Core, examined: Examined, file: io.FileIO) -> Examined:
+    looks = await decode(core, examined.blob.header, file.fileno(), examined.blob.digest)
+    return msgspec.structs.replace(examined, blob=msgspec.structs.replace(examined.blob, looks=looks))
+
+
+async def decode(core: Core, header: Header, source: int, digest: str) -> Looks:
+    """Have every pixel of the file `source` decoded once. Raises: UnacceptableImage, LimitReached, Unavailable."""
+    found = await core.workers.examine(Examine(header, decode=True), source, digest)
+    return Looks(
+        found.orientation,
+        found.alpha,
+        found.profile,
+        found.colour or (0, 0, 0),
+        found.thumbhash or b"",
+        found.phash or 0,
+    )
 
 
 def _header(data: Bytes, limits: ImageLimits) -> Header:

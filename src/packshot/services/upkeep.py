@@ -1,5 +1,6 @@
 """What happens to bytes that nothing points at: doomed, later deleted; and files nobody knows: swept.
 
+Renditions go once their original is doomed, since nobody can ask for them any more, and where there are too many.
 Rows of codes, tokens and logins that have ended are purged along with them, and images whose time is over are deleted.
 
 The database alone says what exists. Every step may be repeated, stopped or killed at any point.
@@ -26,6 +27,7 @@ class Round(msgspec.Struct, frozen=True):
     """What one round did: orphans doomed, doomed blobs deleted, unknown files and unfinished uploads swept.
 
     `ended`: rows of codes, tokens and logins that were purged. `expired`: images deleted from temporary libraries.
+    `renditions`: files deleted from their cache, along with their originals or for want of room.
     """
 
     doomed: int = 0
@@ -34,10 +36,12 @@ class Round(msgspec.Struct, frozen=True):
     staging: int = 0
     ended: int = 0
     expired: int = 0
+    renditions: int = 0
 
 
 async def run_for_ever(core: Core) -> None:
     """A round every `upkeep.every_s` seconds; a round that fails is logged and the next one tries again."""
+    await core.renditions.trim()  # nobody knows how much there is before
     while True:
         await asyncio.sleep(core.upkeep.every_s)
         try:
@@ -57,7 +61,15 @@ async def run_once(core: Core) -> Round:
     staging = await core.blobs.sweep_staging(core.upkeep.grace_s)
     await deliveries.purge(core)
     expired = await libraries.expire(core)
-    return Round(await doom(core), await reap(core), await sweep(core), staging, await purge(core), expired)
+    return Round(
+        doomed=await doom(core),
+        reaped=await reap(core),
+        swept=await sweep(core),
+        staging=staging,
+        ended=await purge(core),
+        expired=expired,
+        renditions=await sweep_renditions(core) + await core.renditions.trim(),
+    )
 
 
 async def doom(core: Core) -> int:
@@ -103,4 +115,15 @@ async def sweep(core: Core) -> int:
         if not await blob_rows.has_key(core.db, key):
             await core.blobs.delete(key)
             count += 1
+    return count
+
+
+async def sweep_renditions(core: Core) -> int:
+    """Delete what was made of originals that are doomed or gone; return how many files."""
+    count = 0
+    for number, key in enumerate(await core.renditions.of_keys()):
+        if number % BATCH == 0:
+            await asyncio.sleep(0)
+        if not await blob_rows.is_wanted(core.db, key):
+            count += await core.renditions.forget(key)
     return count

@@ -1,11 +1,18 @@
 """Rows of blobs: which bytes exist, and whether anything still points at them."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import msgspec
 
-from packshot.domain.originals import NewBlob
+from packshot.domain.originals import Looks, NewBlob
 from packshot.storage.database import Reads, Tx
 
 _UNREFERENCED = "NOT EXISTS (SELECT 1 FROM image WHERE image.blob_id = blob.id)"
+
+
+LOOKS = "b.orientation, b.has_alpha, b.profile, b.colour, b.thumbhash, b.phash"
+"""The columns that `looks` reads, of a blob called b."""
 
 
 class StoredBlob(msgspec.Struct, frozen=True):
@@ -30,11 +37,39 @@ async def add_blob(tx: Tx, account_id: int, blob: NewBlob, key: str, now: int) -
     header = blob.header
     return await tx.insert(
         "INSERT INTO blob"
-        " (account_id, digest, key, size_bytes, media_type, width_px, height_px, frames, state, created_at)"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'live', ?9) RETURNING id",
+        " (account_id, digest, key, size_bytes, media_type, width_px, height_px, frames, state, created_at,"
+        " orientation, has_alpha, profile, colour, thumbhash, phash)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'live', ?9, ?10, ?11, ?12, ?13, ?14, ?15) RETURNING id",
         account_id, blob.digest, key, blob.size_bytes,
-        header.media_type, header.width_px, header.height_px, header.frames, now,
+        header.media_type, header.width_px, header.height_px, header.frames, now, *_columns(blob.looks),
     )  # fmt: skip
+
+
+async def describe(tx: Tx, blob_id: int, looks: Looks) -> None:
+    """Write down what decoding found out."""
+    await tx.run(
+        "UPDATE blob SET orientation = ?2, has_alpha = ?3, profile = ?4, colour = ?5, thumbhash = ?6, phash = ?7"
+        " WHERE id = ?1",
+        blob_id, *_columns(looks),
+    )  # fmt: skip
+
+
+def _columns(looks: Looks | None) -> tuple[int | str | bytes | None, ...]:
+    if looks is None:
+        return (None,) * 6
+    # 64 bits with a sign, which is what a column holds.
+    phash = looks.phash - (looks.phash >> 63 << 64)
+    colour = int.from_bytes(bytes(looks.colour))
+    return looks.orientation, int(looks.has_alpha), looks.profile, colour, looks.thumbhash, phash
+
+
+def looks(row: Sequence[Any]) -> Looks | None:
+    """What is known of the looks of a blob, from its columns `LOOKS`."""
+    orientation, has_alpha, profile, colour, thumbhash, phash = row
+    if orientation is None:
+        return None
+    red, green, blue = colour.to_bytes(3)
+    return Looks(orientation, bool(has_alpha), profile, (red, green, blue), thumbhash, phash % (1 << 64))
 
 
 async def mark_corrupt(tx: Tx, blob_id: int) -> None:
@@ -87,6 +122,11 @@ async def forget(tx: Tx, blob_id: int) -> None:
 async def has_key(reads: Reads, key: str) -> bool:
     """Whether any row, in whatever state, names that key."""
     return await reads.one("SELECT 1 FROM blob WHERE key = ?1", key) is not None
+
+
+async def is_wanted(reads: Reads, key: str) -> bool:
+    """Whether a row names that key that is not doomed: an image may point at it."""
+    return await reads.one("SELECT 1 FROM blob WHERE key = ?1 AND state IN ('live', 'corrupt')", key) is not None
 
 
 async def count_formats(reads: Reads) -> dict[str, int]:

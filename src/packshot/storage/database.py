@@ -72,7 +72,8 @@ holds no lock and leaves no trace outside, since it may be run twice."""
 class Database:
     """Reads and writes of one SQLite file. Open it with `open_database`.
 
-    `written` is set after each commit, for whoever waits for changes.
+    `written` is set after each commit, for whoever waits for changes; `writes` is another number by then. Neither
+    knows of other processes.
     """
 
     def __init__(self, reader: Reader, writer: Writer, failed: Callable[[BaseException], None]) -> None:
@@ -80,6 +81,7 @@ class Database:
         self._writer = writer
         self._failed = failed
         self.written = asyncio.Event()
+        self.writes = 0
 
     async def one(self, sql: str, *values: Any) -> Row | None:
         """The first row, or None. Raises: Unavailable."""
@@ -112,6 +114,8 @@ class Database:
             result = await self._writer.write(work)
         except sqlite3.Error as error:
             raise self._translated(error) from error
+        finally:
+            self.writes += 1  # also where nobody knows whether it was committed
         self.written.set()
         return result
 

@@ -9,6 +9,7 @@ from cryptography.fernet import Fernet, InvalidToken
 DATABASE = "packshot.sqlite3"
 KEY_FILE = "secret.key"
 LOCK_FILE = "lock"
+RENDITIONS = "renditions"
 
 
 class StoreUnusable(Exception):

@@ -4,14 +4,16 @@ Images that are values of a property lie in the same table, marked with its id, 
 """
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 from packshot.domain.images import NewImage, ProductImage
-from packshot.domain.originals import Original
+from packshot.domain.originals import Original, Picture
 from packshot.domain.paging import Page, Query
+from packshot.storage import blob_rows
 from packshot.storage.database import Reads, Row, Tx
 from packshot.storage.query import Column, Listing, page, placeholders
 
-_COLUMNS = "id, product_id, role, name, address, created_at, guid"
+_COLUMNS = "id, product_id, role, name, address, created_at, guid, version"
 _FIND = f"SELECT {_COLUMNS} FROM image WHERE id = ?1 AND product_id = ?2 AND account_id = ?3 AND property_id IS NULL"
 
 _IMAGES = Listing(
@@ -32,6 +34,13 @@ _REMOVE = "DELETE FROM image WHERE product_id = ?1 AND account_id = ?2 AND {} RE
 _ORIGINAL = (
     "SELECT i.name, b.key, b.digest, b.size_bytes, b.media_type, b.state"
     " FROM image i JOIN blob b ON b.id = i.blob_id WHERE "
+)
+
+
+_PICTURE = (
+    "SELECT i.name, b.key, b.digest, b.size_bytes, b.media_type, b.state, b.id, b.width_px, b.height_px, b.frames,"
+    f" i.version, i.focus_x, i.focus_y, i.privacy, {blob_rows.LOOKS} FROM image i JOIN blob b ON b.id = i.blob_id"
+    " WHERE i.address = ?1 AND (i.expires_at IS NULL OR i.expires_at > ?2)"
 )
 
 
@@ -135,7 +144,7 @@ async def remove_value(tx: Tx, account_id: int, product_id: int, image_id: int) 
     await tx.all(_REMOVE.format("id = ?3 AND property_id IS NOT NULL"), product_id, account_id, image_id)
 
 
-def _original(row: Row) -> Original:
+def _original(row: Sequence[Any]) -> Original:
     name, key, digest, size_bytes, media_type, state = row
     return Original(name, key, digest, size_bytes, media_type, intact=state == "live")
 
@@ -158,10 +167,18 @@ async def find_original(reads: Reads, account_id: int, image_id: int) -> Origina
     return None if row is None else _original(row)
 
 
-async def find_original_at(reads: Reads, address: str, now: int) -> Original | None:
-    """The original behind a public address, unless its image has expired."""
-    row = await reads.one(f"{_ORIGINAL} i.address = ?1 AND (i.expires_at IS NULL OR i.expires_at > ?2)", address, now)
-    return None if row is None else _original(row)
+async def find_picture(reads: Reads, address: str, now: int) -> Picture | None:
+    """What stands at a public address, unless its image has expired."""
+    row = await reads.one(_PICTURE, address, now)
+    return None if row is None else _picture(row)
+
+
+def _picture(row: Row) -> Picture:
+    *original, blob_id, width_px, height_px, frames, version, focus_x, focus_y, privacy = row[:14]
+    focus = (focus_x / 100, focus_y / 100)
+    return Picture(
+        _original(original), blob_id, width_px, height_px, frames, blob_rows.looks(row[14:]), version, focus, privacy
+    )
 
 
 async def next_id(reads: Reads) -> int:

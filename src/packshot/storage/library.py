@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from packshot.domain.libraries import Files, LibraryImage, NewLibraryImage, Place
+from packshot.domain.originals import Picture
 from packshot.storage.database import Reads, Row, Tx
 from packshot.storage.images import searched
 from packshot.storage.query import placeholders
@@ -11,7 +12,7 @@ COLUMNS = (
     "i.id, i.guid, i.library, i.session_id, i.product_id, i.role, i.name, i.title, i.description, i.size_bytes,"
     " i.width_px, i.height_px, i.address, i.hires_uri, i.thumbnail_name, i.preview_name, i.hires_name,"
     " i.thumbnail_uri, i.preview_uri, i.site_id, i.active, i.created_at, i.updated_at, i.expires_at,"
-    " (SELECT b.media_type FROM blob b WHERE b.id = i.blob_id)"
+    " (SELECT b.media_type FROM blob b WHERE b.id = i.blob_id), i.version"
 )
 
 
@@ -82,6 +83,24 @@ async def update_image(tx: Tx, account_id: int, image: LibraryImage) -> None:
     )  # fmt: skip
 
 
+async def update_picture(tx: Tx, account_id: int, image_id: int, picture: Picture, now: int) -> None:
+    """Write how the image is to be shown, which makes it the next version of itself."""
+    focus_x, focus_y = (round(100 * share) for share in picture.focus)
+    await tx.run(
+        "UPDATE image SET focus_x = ?3, focus_y = ?4, privacy = ?5, version = version + 1, updated_at = ?6"
+        " WHERE id = ?1 AND account_id = ?2",
+        image_id, account_id, focus_x, focus_y, picture.privacy, now,
+    )  # fmt: skip
+
+
+async def find_guid(reads: Reads, account_id: int, image_id: int) -> str | None:
+    """The guid of the image with that id, if it is in a library of the account."""
+    row = await reads.one(
+        "SELECT guid FROM image WHERE id = ?1 AND account_id = ?2 AND library IS NOT NULL", image_id, account_id
+    )
+    return None if row is None else str(row[0])
+
+
 async def attach(tx: Tx, account_id: int, image_id: int, product_id: int, role: str, now: int) -> None:
     """Put the image on a product, and into the inventory for good."""
     await tx.run(
@@ -109,7 +128,7 @@ def image(row: Row) -> LibraryImage:
     """The image in a row of `COLUMNS`."""
     (row_id, guid, library, session_id, product_id, role, name, title, description, size_bytes, width_px, height_px,
      address, hires_uri, thumbnail_name, preview_name, hires_name, thumbnail_uri, preview_uri, site_id, active,
-     created_at, updated_at, expires_at, media_type) = row  # fmt: skip
+     created_at, updated_at, expires_at, media_type, version) = row  # fmt: skip
     files = None
     if hires_uri is not None:
         files = Files(hires_uri, thumbnail_name, preview_name, hires_name, thumbnail_uri, preview_uri)
@@ -133,4 +152,5 @@ def image(row: Row) -> LibraryImage:
         created_at=created_at,
         updated_at=updated_at,
         expires_at=expires_at,
+        version=version,
     )

@@ -13,7 +13,7 @@ async def of_products(reads: Reads, account_id: int, product_ids: Collection[int
     marks = placeholders(2, product_ids)
     rows = await reads.all(
         "SELECT v.id, v.product_id, v.property_id, v.multiple, v.text,"
-        " i.id, i.product_id, i.role, i.name, i.address, i.created_at, i.guid"
+        " i.id, i.product_id, i.role, i.name, i.address, i.created_at, i.guid, i.version"
         " FROM property_value v LEFT JOIN image i ON i.id = v.image_id"
         f" WHERE v.product_id IN ({marks}) AND v.account_id = ?1 ORDER BY v.product_id, v.id",
         account_id, *product_ids,

@@ -3,7 +3,8 @@ import axios from 'axios'
 import { input, say } from './axios.mjs'
 
 async function send({ verb, path, headers, body }) {
-  const data = body === undefined ? undefined : JSON.parse(body)
+  const isFile = (headers['content-type'] ?? '').startsWith('image/')
+  const data = body === undefined || isFile ? body : JSON.parse(body)
   const request = { method: verb, url: input.base_url + path, headers, data }
   try {
     const answer = await axios(request)

@@ -16,12 +16,15 @@ const byPut = await axios.put(`${place}/images/${input.guid}?file_name=dune.jpg`
 })
 
 async function fetched(image) {
-  const sizes = []
-  for (const uri of [image.public_thumbnail_uri, image.public_preview_uri, image.private_hires_uri]) {
-    sizes.push((await axios.get(`${uri}?t=1712345678`, { responseType: 'arraybuffer' })).data.length)
-  }
-  return sizes
+  const addresses = [image.public_thumbnail_uri, image.public_preview_uri, image.private_hires_uri]
+  return Promise.all(addresses.map(uri => axios.get(`${uri}?t=1712345678`, { responseType: 'arraybuffer' })))
 }
 
 const images = [byForm.data.images[0], byPut.data.images[0]]
-say({ images, sizes: [await fetched(images[0]), await fetched(images[1])], size: bytes.length })
+const answers = [await fetched(images[0]), await fetched(images[1])]
+say({
+  images,
+  sizes: answers.map(answer => answer.map(one => one.data.length)),
+  types: answers.map(answer => answer.map(one => one.headers['content-type'])),
+  size: bytes.length
+})

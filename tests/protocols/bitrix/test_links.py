@@ -10,16 +10,19 @@ import httpx
 import pytest
 
 import pictures
-from build import Call, Clock, make_image
+from build import Call, Clock, file_content, make_image
 from packshot.config import ServerSettings, Settings
 from packshot.domain.access import Principal
 from packshot.domain.images import ProductImage
 from packshot.services import access
-from packshot.services.core import DAY_S, Core, DownloadSettings
+from packshot.services import pictures as pictures_service
+from packshot.services.core import DAY_S, Core, DeliverySettings, DownloadSettings
+from packshot.services.pictures import Change
 from packshot.services.setup import Seed
 
 GET = "catalog.productImage.get"
 PICTURE = pictures.png()
+APART = Settings(delivery=DeliverySettings(base_url="https://cdn.example"))
 PUBLIC = Settings(server=ServerSettings(public_url="https://Pictures.example:8443"))
 FORGED = {"error": "INVALID_CREDENTIALS", "error_description": "Invalid request credentials"}
 EXPIRED = {"error": "expired_token", "error_description": "The access token provided has expired"}
@@ -234,6 +237,41 @@ async def test_row_23_only_the_whole_address_leads_to_the_picture(
 
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/json; charset=utf-8"
+
+
+async def test_decision_30_a_change_of_how_it_is_shown_makes_a_new_address_beside_the_old_one(
+    call: Call, client: httpx.AsyncClient, shown: dict[str, Any], core: Core, admin: Principal, image: ProductImage
+) -> None:
+    place = {"productId": shown["productId"], "id": shown["id"]}
+
+    for how in (Change(image.guid, focus=(0.1, 0.2)), Change(image.guid, privacy="keep")):
+        await pictures_service.change(core, admin, [how])
+    again = (await call(GET, place))["result"]["productImage"]
+    (listed,) = (await call("catalog.productImage.list", {"productId": shown["productId"]}))["result"]["productImages"]
+
+    assert again["detailUrl"] == shown["detailUrl"].replace("/shirt.png", "-3/shirt.png")
+    assert listed["detailUrl"] == again["detailUrl"]
+    for version in ("", "-2", "-3"):
+        address = shown["detailUrl"].replace("/shirt.png", f"{version}/shirt.png")
+        assert (await client.get(address)).content == PICTURE
+    assert (await client.get(again["detailUrl"].replace("-3/", "-4/"))).status_code == 404
+    assert (await client.get(again["downloadUrl"])).content == PICTURE
+
+
+@pytest.mark.parametrize("settings", [APART], ids=["base_url"])
+async def test_pictures_on_a_host_of_their_own_have_absolute_addresses_and_downloads_stay_with_the_api(
+    call: Call, client: httpx.AsyncClient, shown: dict[str, Any]
+) -> None:
+    file = {"fileData": file_content(PICTURE)}
+    fields = {"iblockId": 1, "name": "Shirt", "detailPicture": file, "property1077": [{"value": file}]}
+
+    element = (await call("catalog.product.add", {"fields": fields}))["result"]["element"]
+
+    assert re.fullmatch(r"https://cdn\.example/upload/iblock/[0-9a-f]{3}/[0-9a-z]{32}/shirt\.png", shown["detailUrl"])
+    assert (await client.get(shown["detailUrl"])).content == PICTURE
+    assert shown["downloadUrl"].startswith("http://shop.test/rest/")
+    files = [element["detailPicture"], *(one["value"] for one in element["property1077"])]
+    assert all(file["url"].startswith("/rest/catalog.product.download?") for file in files)
 
 
 # Decision 30

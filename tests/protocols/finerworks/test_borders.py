@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -18,12 +19,14 @@ import pictures
 from build import filled, make_account, make_image, make_product
 from packshot.config import Settings
 from packshot.domain.access import Principal
+from packshot.domain.originals import Looks
 from packshot.protocols.finerworks.errors import FinerWorksSettings
 from packshot.protocols.finerworks.methods import METHODS, OWN, UPLOADS
 from packshot.services import keys, setup
 from packshot.services.core import Core
 from packshot.services.keys import Keys
 from packshot.services.setup import Seed
+from packshot.storage import blob_rows
 from packshot.storage.database import connect
 from packshot.storage.folder import DATABASE
 
@@ -32,6 +35,7 @@ NO_PRODUCT = 77_777
 UNSHARED = Settings(finerworks=FinerWorksSettings(shared_library=False))
 SESSION = "session-of-a-browser"
 PICTURE = pictures.png()
+LOOKS = Looks(1, has_alpha=False, profile=None, colour=(1, 2, 3), thumbhash=b"abc", phash=7)
 NEW_IMAGE = {"file_name": "a.jpg", "private_hires_uri": "https://img.example/a.jpg", "pix_w": 30, "pix_h": 20}
 PRODUCT = {"product_sku": "5M41M9S8X10", "product_qty": 1, "product_image": {"library_file": {"guid": "$guid"}}}
 
@@ -63,6 +67,9 @@ CASES: dict[str, Case] = {
     "update_images": Case({"images": [{"guid": "$guid", "title": "Changed", "visible": False}]}, library=True),
     "delete_images": Case({"guids": ["$guid"]}, library=True),
     "delete_preview": Case({"guids": ["$guid"]}, library=True),
+    "describe_images": Case({"guids": ["$guid"]}, library=True),
+    "sign_renditions": Case({"guid": "$guid", "renditions": ["card", "30x20-cover"]}, library=True),
+    "update_pictures": Case({"images": [{"guid": "$guid", "focus": {"x": 0.2, "y": 0.3}}]}, library=True),
     "update_file_selection": Case({"guids": ["$guid"], "guid": "$master"}, makes=True),
     "list_file_selection": Case(query="?guid=$master"),
     "list_virtual_inventory": Case({"guid_filter": ["$guid"], "sku_filter": ["$sku"]}),
@@ -158,11 +165,11 @@ async def stock(
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    temporary = {"name": "temporary", "session_id": SESSION}
     things = {"master": str(uuid4())}
-    for place, library in (("guid", None), ("temporary", temporary)):
-        added = await ask("POST", "add_images", {"images": [NEW_IMAGE], "library": library})
-        things[place] = added["images"][0]["guid"]
+    for place, library in (("guid", {}), ("temporary", {"library": "temporary", "session_id": SESSION})):
+        things[place] = str(uuid4())
+        at = f"/packshot/v3/images/{things[place]}"
+        assert (await client.put(at, params=library, headers=headers, content=PICTURE)).status_code == 200
     sold = await ask("POST", "submit_product", filled({"mode": "store", "product": PRODUCT}, things))
     things["sku"] = sold["products"][0]["sku"]
     links = [{"sku": things["sku"], "third_party_integrations": {"shopify_product_id": 7}}]
@@ -170,6 +177,9 @@ async def stock(
     await ask("PUT", "update_file_selection", {"guids": [things["guid"]], "guid": things["master"]})
     product = await make_product(core, admin, catalog_id=catalog)
     things["shared"] = (await make_image(core, admin, product, PICTURE)).guid
+    # As if they had been decoded when they came, which needs image workers.
+    for (blob_id,) in await core.db.all("SELECT id FROM blob"):
+        await core.db.write(partial(blob_rows.describe, blob_id=blob_id, looks=LOOKS))
     return things, product
 
 

@@ -11,12 +11,11 @@ from build import Clock, make_account, make_image, make_inventory_product, make_
 from library_calls import V3, added, listed, refused, titles, updated
 from packshot.config import ServerSettings, Settings
 from packshot.domain.access import Principal
-from packshot.domain.images import public_path
 from packshot.protocols.finerworks.errors import FinerWorksSettings
 from packshot.protocols.finerworks.guids import MAX_GUIDS
 from packshot.protocols.finerworks.wire import MAX_SEARCH_CHARACTERS
 from packshot.services import keys
-from packshot.services.core import Core
+from packshot.services.core import Core, DeliverySettings
 
 DAY_S = 86_400
 SESSION = "0123456789abcdef"
@@ -31,6 +30,7 @@ KEYS = {
 }  # fmt: skip
 CHICAGO = Settings(server=ServerSettings(timezone="America/Chicago"))
 APART = Settings(finerworks=FinerWorksSettings(shared_library=False))
+ELSEWHERE = Settings(delivery=DeliverySettings(base_url="https://cdn.example"))
 
 
 @pytest.mark.parametrize(
@@ -86,8 +86,10 @@ async def test_an_image_of_a_product_stands_in_the_inventory_with_our_addresses(
 
     (seen,) = (await listed(v3))["images"]
 
-    uri = "http://shop.test" + public_path(image.address, "shirt-1.png")
-    assert {seen[f"{kind}_uri"] for kind in ("public_thumbnail", "public_preview", "private_hires")} == {uri}
+    key = image.address.partition("/")[2]
+    assert seen["private_hires_uri"] == f"http://shop.test/upload/iblock/{image.address}/shirt-1.png"
+    assert seen["public_thumbnail_uri"] == f"http://shop.test/i/{key}/thumbnail/shirt-1.png"
+    assert seen["public_preview_uri"] == f"http://shop.test/i/{key}/preview/shirt-1.png"
     assert (seen["guid"], seen["file_name"], seen["file_size"]) == (image.guid, "sh\u00edrt 1.png", len(data))
     assert seen["pix_w"] > 0
     assert seen["pix_h"] > 0
@@ -101,6 +103,19 @@ async def test_the_address_of_an_image_is_where_it_is(
     (seen,) = (await listed(v3))["images"]
 
     assert (await client.get(seen["private_hires_uri"] + "?t=1")).content == pictures.png()
+
+
+@pytest.mark.parametrize("settings", [ELSEWHERE], ids=["base_url"])
+async def test_addresses_name_the_host_that_pictures_have_of_their_own(
+    v3: V3, core: Core, admin: Principal, client: httpx.AsyncClient
+) -> None:
+    await make_image(core, admin, await make_product(core, admin), pictures.png())
+
+    (seen,) = (await listed(v3))["images"]
+
+    for kind in ("public_thumbnail", "public_preview", "private_hires"):
+        assert seen[f"{kind}_uri"].startswith("https://cdn.example/")
+    assert (await client.get(seen["private_hires_uri"])).content == pictures.png()
 
 
 @pytest.mark.parametrize("settings", [APART], ids=["apart"])

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from packshot.domain.errors import InvalidRequest, InvalidValue, MissingField
 from packshot.domain.images import public_path
-from packshot.domain.libraries import Place
-from packshot.protocols.finerworks.library import guid_of, place_of, short_name, site_id_of
+from packshot.domain.libraries import Place, short_name
+from packshot.protocols.finerworks.library import guid_of, place_of, site_id_of
 
 GUID = "2d273599-962a-498c-be07-cec9e80bacf2"
 SESSION = "0123456789"

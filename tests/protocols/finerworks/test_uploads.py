@@ -93,8 +93,7 @@ async def test_a_form_is_stored_and_listed_and_its_addresses_give_the_very_bytes
     assert (image["file_name"], image["file_size"], image["pix_w"], image["pix_h"]) == ("Dünen.png", len(SHIRT), 3, 2)
     listed = await client.post("/v3/list_images", json={"library": {"name": "inventory"}}, headers=headers)
     assert listed.json()["images"] == [image]
-    for field in ("public_thumbnail_uri", "public_preview_uri", "private_hires_uri"):
-        assert (await client.get(image[field])).content == SHIRT
+    assert (await client.get(image["private_hires_uri"])).content == SHIRT
 
 
 async def test_a_body_alone_is_stored_under_its_guid_again_and_again(put: Ask, core: Core) -> None:

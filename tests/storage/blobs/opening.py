@@ -1,11 +1,16 @@
-"""Opening a store on the disk, with faults or without."""
+"""Opening a store on the disk, with faults or without, and putting bytes into any store."""
 
+import hashlib
+import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from build import fail_loudly
+from packshot.storage.blobs import BlobStore, Staged, new_key
 from packshot.storage.blobs.disk import DiskBlobs, Files
+
+AN_HOUR_S = 3_600
 
 
 def opened(
@@ -22,3 +27,30 @@ def opened(
 def staged(root: Path) -> list[str]:
     """The names of unfinished uploads."""
     return sorted(path.name for path in (root / "staging").iterdir())
+
+
+def noise(size_bytes: int) -> bytes:
+    return random.Random(size_bytes).randbytes(size_bytes)
+
+
+def key_for(data: bytes) -> str:
+    return new_key(hashlib.sha256(data).hexdigest())
+
+
+async def stored(store: BlobStore, data: bytes) -> str:
+    """The key of the bytes just stored."""
+    key = key_for(data)
+    await store.put(key, data)
+    return key
+
+
+async def streamed(store: BlobStore, key: str, start: int, end: int) -> bytes:
+    return b"".join([piece async for piece in store.stream(key, start, end)])
+
+
+async def uploaded(store: BlobStore, *pieces: bytes) -> Staged:
+    """An upload of these pieces that was not put yet."""
+    staged = store.stage()
+    for piece in pieces:
+        await store.append(staged, piece)
+    return staged

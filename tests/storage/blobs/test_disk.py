@@ -1,11 +1,10 @@
-"""Blobs on a disk: the common suite, what lies where, and in which order it gets there."""
+"""Blobs on a disk beyond what every store does: what lies where, and in which order it gets there."""
 
 import os
 import re
 import shutil
 import stat
 import time
-from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self
@@ -14,10 +13,9 @@ import pytest
 
 from build import fail_loudly
 from packshot.domain.errors import Unavailable
-from packshot.storage.blobs import BlobStore, Bytes
+from packshot.storage.blobs import Bytes
 from packshot.storage.blobs.disk import DiskBlobs, Files
-from storage.blobs.opening import opened, staged
-from storage.blobs.suite import AN_HOUR_S, CHECKS, key_for, stored
+from storage.blobs.opening import AN_HOUR_S, key_for, opened, staged, stored
 
 DATA = b"the bytes of a picture" * 1_000
 
@@ -25,11 +23,6 @@ DATA = b"the bytes of a picture" * 1_000
 def age(path: Path, seconds: float) -> None:
     then = time.time() - seconds
     os.utime(path, (then, then))
-
-
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-async def test_a_disk_is_a_blob_store(check: Callable[[BlobStore], Awaitable[None]], store: DiskBlobs) -> None:
-    await check(store)
 
 
 async def test_only_their_owner_may_read_stored_bytes(store: DiskBlobs, tmp_path: Path) -> None:

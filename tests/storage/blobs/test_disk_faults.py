@@ -15,9 +15,8 @@ import pytest
 from packshot.domain.errors import PackshotError, StoreFull, Unavailable
 from packshot.storage.blobs import Bytes, Staged
 from packshot.storage.blobs.disk import DiskBlobs, Files
-from storage.blobs.opening import opened
+from storage.blobs.opening import key_for, opened, stored, uploaded
 from storage.blobs.opening import staged as staged_names
-from storage.blobs.suite import key_for, stored, uploaded
 
 DATA = b"the bytes of a picture" * 1_000
 

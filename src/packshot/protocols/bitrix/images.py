@@ -12,6 +12,7 @@ from packshot.protocols.bitrix import uploads, wire
 from packshot.protocols.bitrix.call import Answer, Call
 from packshot.protocols.bitrix.wire import Field
 from packshot.services import downloads, images
+from packshot.services.core import Core
 
 TYPES: dict[ImageRole, str] = {"detail": "DETAIL_PICTURE", "preview": "PREVIEW_PICTURE", "more": "MORE_PHOTO"}
 _ROLES: dict[str, ImageRole] = {name: role for role, name in TYPES.items()}
@@ -71,9 +72,12 @@ DESCRIPTION: dict[str, Any] = {
 }
 
 
-def detail_url(image: ProductImage) -> str:
-    """The image's public, root-relative address. Source: page "Data types", catalog_product_image."""
-    return public_path(image.address, image.name)
+def detail_url(core: Core, image: ProductImage) -> str:
+    """The image's public address, root-relative unless pictures have a host of their own.
+
+    Source: page "Data types", catalog_product_image.
+    """
+    return core.delivery.base_url + public_path(image.address, image.name, image.version)
 
 
 _NAMES = {wire.field_key(name): name for name in DESCRIPTION}
@@ -87,7 +91,7 @@ def _writer(call: Call, chosen: list[str] | None = None) -> Callable[[ProductIma
     def write(image: ProductImage) -> dict[str, Any]:
         written = {
             "createTime": wire.write_moment(image.created_at, call.zone),
-            "detailUrl": detail_url(image),
+            "detailUrl": detail_url(call.core, image),
             "downloadUrl": download + sign(image.id),
             "id": image.id,
             "name": image.name,

@@ -28,7 +28,6 @@ MAX_PRICE = 1_000_000_000
 
 _SHOWN_CHARACTERS = 60
 _SORTS = {"id": "id", "name": "name", "title": "name", "created_at": "created_at", "date_added": "created_at"}
-_PRICE = re.compile(r"[0-9]{1,10}(?:\.[0-9]{0,10})?")
 _TEXTS = frozenset(("shopify_graphql_product_id", "shopify_graphql_variant_id", "square_variant_id", "wix_variant_id"))
 """Fields of third_party_integrations that are text; the others are numbers, or whatever else was sent."""
 
@@ -238,20 +237,9 @@ def _change(fields: wire.Fields, within: str) -> InventoryChange:
         description=wire.text(fields, "description", within, most=MAX_DESCRIPTION_CHARACTERS),
         quantity_in_stock=stock,
         track_inventory=wire.flag(fields, "track_inventory", within),
-        asking_price=_price(fields, "asking_price", within),
+        asking_price=wire.number(fields, "asking_price", within, most=MAX_PRICE),
         links=_links(fields, within),
     )
-
-
-def _price(fields: wire.Fields, name: str, within: str) -> float | None:
-    value = fields.get(name)
-    if isinstance(value, str):
-        value = float(value) if _PRICE.fullmatch(value.strip()) else value.strip() or None
-    if value is None:
-        return None
-    if isinstance(value, bool | str | list | dict) or not 0 <= value <= MAX_PRICE:
-        raise InvalidValue(within + name, f"has to be a price between 0 and {MAX_PRICE}")
-    return float(value)
 
 
 def _links(fields: wire.Fields, within: str) -> dict[str, str | None]:

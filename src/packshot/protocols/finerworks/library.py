@@ -1,24 +1,19 @@
 """What all methods around images share: which library is meant, guids, and an image as FinerWorks shows it."""
 
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from packshot.domain.errors import InvalidValue, MissingField
-from packshot.domain.images import public_path
-from packshot.domain.libraries import Files, LibraryImage, Place
+from packshot.domain.images import public_path, rendition_path
+from packshot.domain.libraries import Files, LibraryImage, Place, short_name
 from packshot.protocols.finerworks import wire
 from packshot.protocols.finerworks.call import Call
 
 SESSION_CHARACTERS = range(8, 51)
 """How long a session_id may be."""
 
-SHORT_NAME_CHARACTERS = 100
-"""How much of a file's name our addresses end with."""
-
 _GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_NO_PLAIN_CHARACTERS = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def place_of(params: Mapping[str, Any]) -> Place | None:
@@ -106,19 +101,20 @@ def write_image(call: Call, image: LibraryImage, products: Sequence[dict[str, An
 
 
 def files_of(call: Call, image: LibraryImage) -> Files:
-    """The files of an image; for one that is hosted here its original stands in the place of all three."""
+    """The files of an image; those of one that is hosted here are its renditions and the public original."""
     if image.files:
         return image.files
-    uri = call.base_url + public_path(str(image.address), short_name(image.name))
-    return Files(uri, image.name, image.name, image.name, uri, uri)
+    host, name = host_of(call), short_name(image.name)
+    thumbnail, preview = (
+        host + rendition_path(str(image.address), preset, name, image.version) for preset in ("thumbnail", "preview")
+    )
+    original = host + public_path(str(image.address), name, image.version)
+    return Files(original, image.name, image.name, image.name, thumbnail, preview)
 
 
-def short_name(name: str) -> str:
-    """The end of *name* for an address: plain ASCII, at most 100 characters, never a folder."""
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    plain = _NO_PLAIN_CHARACTERS.sub("-", plain)
-    plain = f"image{plain}" if plain[:1] in {"", "."} else plain
-    return plain[-SHORT_NAME_CHARACTERS:]
+def host_of(call: Call) -> str:
+    """What the addresses of pictures begin with in the answer to a call."""
+    return call.core.delivery.base_url or call.base_url
 
 
 def _date(call: Call, moment: int | None) -> str | None:

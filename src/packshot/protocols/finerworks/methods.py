@@ -1,6 +1,15 @@
 """The whole method table: what can be called, and how."""
 
-from packshot.protocols.finerworks import account, additions, deletions, images, inventory, selections, uploads
+from packshot.protocols.finerworks import (
+    account,
+    additions,
+    deletions,
+    images,
+    inventory,
+    pictures,
+    selections,
+    uploads,
+)
 from packshot.protocols.finerworks.call import Method, Upload
 
 METHODS: dict[str, Method] = {
@@ -26,7 +35,13 @@ METHODS: dict[str, Method] = {
 """By name, which is lower case here and any case in an address."""
 
 OWN: dict[str, Method] = {
-    method.name: method for method in (Method("delete_preview", ("POST",), deletions.delete_preview),)
+    method.name: method
+    for method in (
+        Method("delete_preview", ("POST",), deletions.delete_preview),
+        Method("describe_images", ("POST",), pictures.describe_images),
+        Method("sign_renditions", ("POST",), pictures.sign_renditions),
+        Method("update_pictures", ("PUT",), pictures.update_pictures),
+    )
 }
 """What FinerWorks does not have: the same below `/packshot/v3/`, so that no real server is ever asked for it."""
 

@@ -25,6 +25,7 @@ MAX_SEARCH_CHARACTERS = 1_000
 _BOM = b"\xef\xbb\xbf"
 _MEDIA_TYPES = frozenset({"", "application/json", "text/json"})
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}(?:\.0{1,19})?")
+_NUMBER = re.compile(r"[0-9]{1,10}(?:\.[0-9]{0,10})?")
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?P<time>[T ][0-9:.Z+-]+)?")
 _EPOCH = datetime.fromtimestamp(0, UTC)
@@ -101,6 +102,21 @@ def integer(fields: Fields, name: str, within: str = "") -> int | None:
     if isinstance(value, bool) or not isinstance(value, int) or abs(value) > MAX_INTEGER:
         raise InvalidValue(within + name, "has to be a whole number")
     return value
+
+
+def number(fields: Fields, name: str, within: str = "", *, most: float) -> float | None:
+    """The field as a number from 0 to *most*, also out of text; None where it is null, missing or empty.
+
+    Raises: InvalidValue.
+    """
+    value = fields.get(name)
+    if isinstance(value, str):
+        value = float(value) if _NUMBER.fullmatch(value.strip()) else value.strip() or None
+    if value is None:
+        return None
+    if isinstance(value, bool | str | list | dict) or not 0 <= value <= most:
+        raise InvalidValue(within + name, f"has to be a number from 0 to {most}")
+    return float(value)
 
 
 def flag(fields: Fields, name: str, within: str = "") -> bool | None:

@@ -67,11 +67,17 @@ class BlobStore(Protocol):
     async def find_size(self, key: str) -> int | None:
         """How many bytes are stored under the key. Raises: Unavailable."""
 
+    async def file(self, key: str) -> FileIO:
+        """A file with the bytes of the key, to be read only and closed by the caller. Raises: Unavailable."""
+
     def read_now(self, key: str, start: int, end: int) -> bytes:
         """Bytes start (inclusive) to end (exclusive), read at once on the calling thread: for small pieces only.
 
         Raises: Unavailable (also when the key is gone).
         """
+
+    def location(self, key: str) -> str | None:
+        """Where a file server on this machine finds the key's bytes, relative to the data folder; None if nowhere."""
 
     def stream(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
         """The same bytes piece by piece, without holding up the event loop. Raises: Unavailable."""

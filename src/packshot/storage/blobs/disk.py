@@ -133,10 +133,11 @@ class DiskBlobs:
 
     def opened(self, staged: Staged) -> io.FileIO:
         """See `BlobStore.opened`."""
-        try:
-            return io.FileIO(os.open(staged.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC))
-        except OSError as error:
-            raise Unavailable("blob store") from error
+        return _open(staged.path)
+
+    async def file(self, key: str) -> io.FileIO:
+        """See `BlobStore.file`."""
+        return _open(self.path(key))
 
     async def discard(self, staged: Staged) -> None:
         """See `BlobStore.discard`."""
@@ -199,11 +200,15 @@ class DiskBlobs:
         try:
             descriptor = os.open(self.path(key), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
-                return _read_exactly(descriptor, start, end)
+                return read_exactly(descriptor, start, end)
             finally:
                 os.close(descriptor)
         except OSError as error:
             raise Unavailable("blob store") from error
+
+    def location(self, key: str) -> str | None:
+        """See `BlobStore.location`."""
+        return f"{self._blobs.name}/{key[:2]}/{key}" if _KEY.fullmatch(key) else None
 
     async def stream(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
         """See `BlobStore.stream`."""
@@ -252,6 +257,13 @@ class DiskBlobs:
             raise Unavailable("blob store") from error
 
 
+def _open(path: Path) -> io.FileIO:
+    try:
+        return io.FileIO(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC))
+    except OSError as error:
+        raise Unavailable("blob store") from error
+
+
 def _is_old_file(entry: "os.DirEntry[str]", limit: float) -> bool:
     try:
         return entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_mtime <= limit
@@ -259,11 +271,12 @@ def _is_old_file(entry: "os.DirEntry[str]", limit: float) -> bool:
         return False  # finished or deleted by somebody else while we looked
 
 
-def _read_exactly(descriptor: int, start: int, end: int) -> bytes:
+def read_exactly(descriptor: int, start: int, end: int) -> bytes:
+    """Bytes start (inclusive) to end (exclusive) of an open file. Raises: OSError (also when it ends before)."""
     data = os.pread(descriptor, end - start, start)
     while len(data) < end - start:
         more = os.pread(descriptor, end - start - len(data), start + len(data))
         if not more:
-            raise OSError(errno.EIO, "the file is shorter than its row says")
+            raise OSError(errno.EIO, "the file is shorter than it should be")
         data += more
     return data

@@ -1,0 +1,61 @@
+"""Bytes to be sent, wherever they lie: an original in the store, or what was made of one."""
+
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+
+import msgspec
+
+from packshot.domain.errors import Unavailable
+from packshot.domain.originals import EXTENSIONS, Original
+from packshot.services.core import Core
+from packshot.storage.renditions import Kept
+
+
+class Content(msgspec.Struct, frozen=True):
+    """What is to be sent, under which name; `digest` is that of all its bytes (SHA-256, 64 hex digits).
+
+    `stream` gives those from a place (inclusive) to another (exclusive), `read_now` the same at once, on this thread.
+    Both raise Unavailable. `internal_path` is where nginx in front of us finds just these bytes, if it does.
+    """
+
+    name: str
+    media_type: str
+    digest: str
+    size_bytes: int
+    read_now: Callable[[int, int], bytes]
+    stream: Callable[[int, int], AsyncIterator[bytes]]
+    internal_path: str | None = None
+
+
+def of_original(core: Core, original: Original) -> Content:
+    """The exact bytes of an original. Raises: Unavailable."""
+    if not original.intact:
+        raise Unavailable("original")
+    location = core.blobs.location(original.key) if core.delivery.accel_redirect else None
+    return Content(
+        original.name,
+        original.media_type,
+        original.digest,
+        original.size_bytes,
+        partial(core.blobs.read_now, original.key),
+        partial(core.blobs.stream, original.key),
+        location and f"{core.delivery.accel_redirect}{location}",
+    )
+
+
+def of_kept(core: Core, original: Original, kept: Kept) -> Content:
+    """What was made of an original; it is called by the original's name, with the ending of what it is.
+
+    Where that is the original once more, it is the original that is sent. Raises: Unavailable.
+    """
+    if kept.is_original:
+        return of_original(core, original)
+    stem, dot, ending = original.name.rpartition(".")
+    return Content(
+        f"{stem if dot and stem else ending or 'image'}.{EXTENSIONS[kept.media_type]}",
+        kept.media_type,
+        kept.digest,
+        kept.size_bytes,
+        partial(core.renditions.read_now, kept),
+        partial(core.renditions.stream, kept),
+    )
