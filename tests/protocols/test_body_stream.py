@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from packshot.domain.errors import InvalidRequest, LimitReached, RequestTooLarge, RequestTooSlow, UnsupportedEncoding
@@ -163,6 +163,7 @@ async def read(body: bytes, step: int = 0, content_type: str = TYPE) -> tuple[di
 )
 async def test_a_file_comes_out_as_it_went_in_however_the_body_is_cut(value: bytes, noise: bytes, step: int) -> None:
     data = value + noise
+    assume(b"\r\n--xyz" not in data)  # the two may meet as the end of the part
 
     found = await read(form(field("title", "Dünen".encode()), file(data), field("GUID", b"g")), step)
 
