@@ -1,7 +1,7 @@
 """Wiring: from a data folder and settings to a core, and from a core to one ASGI application."""
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
@@ -35,9 +35,6 @@ from packshot.storage import migrations
 from packshot.storage.blobs.disk import DiskBlobs
 from packshot.storage.database import open_database
 from packshot.storage.renditions import Renditions
-
-Scope = dict[str, Any]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 THREADS = 8
 
@@ -86,7 +83,7 @@ async def open_core(
             outbound=outbound,
             intake=settings.intake,
             workers=workers,
-            privacy=settings.originals,
+            originals=settings.originals,
             pictures=settings.renditions,
             presets=presets(settings.renditions.presets),
             delivery=settings.delivery,

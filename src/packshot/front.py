@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,17 +13,15 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from packshot import __version__
 from packshot.config import Settings
 from packshot.delivery import originals, renditions
-from packshot.delivery.sending import refuse
+from packshot.delivery.sending import Scope, Send, refuse
 from packshot.domain.errors import PackshotError
 from packshot.domain.images import PUBLIC_PREFIX, RENDITIONS_PREFIX
 from packshot.observability import Asgi, RequestLog
 from packshot.services.core import Core
 
-Scope = dict[str, Any]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-
 _HEALTH = frozenset({"/healthz", "/readyz"})
 _OWN_NAME = re.compile(rb"(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?$", re.IGNORECASE)
+_MAX_HOST = 300  # more than any can have, and no more than is worth remembering
 _HOST = re.compile(r"[A-Za-z0-9.\-_]{1,253}(:\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:\d{1,5})?", re.ASCII)
 
 
@@ -96,7 +94,7 @@ def _host(url: str) -> bytes | None:
 
 def base_url(public_url: str, scope: Scope, headers: dict[bytes, bytes]) -> str:
     """The address that absolute links start with: the configured one, or the one this request was sent to."""
-    return public_url or _sent_to(scope["scheme"], headers.get(b"host", b""), scope["server"])
+    return public_url or _sent_to(scope["scheme"], headers.get(b"host", b"")[:_MAX_HOST], scope["server"])
 
 
 @lru_cache(maxsize=256)

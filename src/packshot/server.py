@@ -19,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from packshot import app
 from packshot.config import Settings
+from packshot.delivery.sending import GONE
 from packshot.domain.errors import PackshotError
 from packshot.emulator.faults import ABORT
 from packshot.emulator.recorder import Recorder
@@ -53,9 +54,9 @@ class PatientOnlyOnce(HttpToolsProtocol):
     _rest = b""
 
     def connection_made(self, transport: Any) -> None:
-        """Give the first headers their time, and whoever answers a way to close the connection at once."""
+        """Give the first headers their time, and whoever answers word of the connection and a way to close it."""
         super().connection_made(transport)
-        self.app_state = {**self.app_state, ABORT: transport.abort}
+        self.app_state = {**self.app_state, ABORT: transport.abort, GONE: self._is_gone}
         self._watch()
 
     def data_received(self, data: bytes) -> None:
@@ -157,6 +158,9 @@ class PatientOnlyOnce(HttpToolsProtocol):
 
     def _is_answering(self) -> bool:
         return not getattr(self.cycle, "response_complete", True)  # there is no cycle before the first request
+
+    def _is_gone(self) -> bool:
+        return bool(self.cycle.disconnected)
 
     def _stop_clock(self) -> None:
         if self._timer is not None:

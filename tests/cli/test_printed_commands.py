@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import msgspec
 import pytest
 
@@ -108,6 +109,15 @@ def test_the_printed_commands_of_the_library_work_as_printed(first: First) -> No
     assert [image["guid"] for image in before["images"]][: len(PRINTS)] == guids
     assert [len(image["products"]) for image in before["images"]][: len(PRINTS)] == [1] * len(guids)
     assert before["count"] - after["count"] == len(guids) == 2 * len(done)
+
+
+def test_a_picture_of_the_demo_is_printed_to_be_looked_at(first: First) -> None:
+    urls = re.findall(r"http\S+/card/\S+", first.server.printed())
+
+    assert len(urls) == first.demo
+    for url in urls:
+        answer = httpx.get(url, verify=False, headers={"Accept": "image/webp"})
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "image/webp")
 
 
 def check_image(image: dict[str, Any], server: Server, image_id: int) -> None:

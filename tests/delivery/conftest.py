@@ -1,16 +1,25 @@
-"""Fixtures: the two doors that originals are served at."""
+"""Fixtures: the two doors that originals are served at, and a store with image workers."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Literal
 
 import pytest
+import pytest_asyncio
 
-from build import Call, make_image, make_product
+from build import Call, Shop, make_image, make_product, open_shop
 from packshot.domain.access import Principal
 from packshot.services.core import Core
 from pictures import png
 
 SMALL = png(30, 20)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shop]:
+    """One store for all tests of a module, with its `SETTINGS` and image workers that are ready."""
+    async with open_shop(tmp_path_factory.mktemp("shop") / "data", request.module.SETTINGS) as shop:
+        await shop.core.workers.start()
+        yield shop
 
 
 @pytest.fixture(params=["downloadUrl", "detailUrl"])

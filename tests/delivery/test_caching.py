@@ -2,13 +2,12 @@
 
 import dataclasses
 from base64 import b64encode
-from collections.abc import AsyncIterator
 from hashlib import sha256
 
 import pytest
 import pytest_asyncio
 
-from build import Shop, make_image, make_product, open_shop, visiting
+from build import Shop, make_image, make_product, visiting
 from packshot.config import Settings
 from packshot.domain.errors import Unavailable
 from packshot.imaging.pool import WorkerSettings
@@ -22,13 +21,6 @@ SETTINGS = Settings(workers=WorkerSettings(count=1))
 YEAR_S = 365 * DAY_S
 PICTURE = png(30, 20)
 PLACES = ("original", "rendition", "negotiated", "signed")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shop]:
-    async with open_shop(tmp_path_factory.mktemp("shop") / "data", SETTINGS) as shop:
-        await shop.core.workers.start()
-        yield shop
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -17,7 +17,7 @@ from PIL import ExifTags, Image
 import located
 import pictures
 import tags
-from build import Shop, make_image, make_product, open_shop, visiting
+from build import Shop, make_image, make_product, visiting
 from packshot.config import Settings
 from packshot.delivery.sending import INLINE_BYTES
 from packshot.domain.images import ProductImage, public_path
@@ -46,12 +46,6 @@ class Gallery(NamedTuple):
     shop: Shop
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shop]:
-    async with open_shop(tmp_path_factory.mktemp("shop") / "data", SETTINGS) as shop:
-        yield shop
-
-
 @pytest_asyncio.fixture(loop_scope="module")
 async def by(shop: Shop) -> AsyncIterator[Callable[..., Awaitable[Gallery]]]:
     """`await by(privacy)` is the same shop with another setting."""
@@ -59,7 +53,7 @@ async def by(shop: Shop) -> AsyncIterator[Callable[..., Awaitable[Gallery]]]:
 
     async def gallery(privacy: Privacy = "strip_location", workers: Any = None) -> Gallery:
         core = dataclasses.replace(
-            shop.core, privacy=OriginalSettings(privacy), workers=workers or shop.core.workers, making=Making()
+            shop.core, originals=OriginalSettings(privacy), workers=workers or shop.core.workers, making=Making()
         )
         visit = visiting(core, SETTINGS)
         open_ones.append(visit)

@@ -4,9 +4,8 @@ import asyncio
 import dataclasses
 import hashlib
 from base64 import b64decode, b64encode
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
@@ -18,13 +17,14 @@ import scenes
 from build import Shop, make_image, make_library_image, make_product, open_shop, visiting
 from moments import original_of, path_of
 from packshot.config import Settings
+from packshot.domain.access import AccountState
 from packshot.domain.catalogs import Property
-from packshot.domain.images import ProductImage
+from packshot.domain.images import ProductImage, public_path
 from packshot.domain.libraries import Place
 from packshot.domain.products import Kind
 from packshot.domain.renditions import presets
 from packshot.imaging.pool import WorkerSettings
-from packshot.services import images, links, products
+from packshot.services import accounts, images, links, products, setup
 from packshot.services import pictures as changes
 from packshot.services.core import Core, DeliverySettings
 from packshot.services.making import Making
@@ -41,13 +41,6 @@ SETTINGS = Settings(workers=WorkerSettings(count=2))
 CHROME = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
 PATIENCE_S = 20
 WEBP = "image/webp,*/*;q=0.8"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shop]:
-    async with open_shop(tmp_path_factory.mktemp("shop") / "data", SETTINGS) as shop:
-        await shop.core.workers.start()
-        yield shop
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -375,6 +368,20 @@ async def test_a_temporary_image_is_gone_with_its_time(shop: Shop) -> None:
     shop.clock.advance(shop.core.libraries.temporary_s)
 
     await get(shop.client, address, 404)
+
+
+async def test_pictures_of_an_account_that_is_stopped_are_gone_until_it_is_open_again(shop: Shop) -> None:
+    image = await hang(shop, fresh(60))
+    original = public_path(image.address, image.name)
+    about = f"/i/{image.address[4:]}/about.json"
+    addresses = [path(image, "card"), about, signed(shop.core, image, "30x20"), original]
+
+    seen = []
+    for state in (*get_args(AccountState), "normal"):
+        await accounts.set_state(shop.core, setup.ACCOUNT, state)
+        seen.append({(await shop.client.get(address)).status_code for address in addresses})
+
+    assert seen == [{200}, {404}, {404}, {404}, {200}]
 
 
 async def test_a_file_of_a_property_has_renditions_too(shop: Shop) -> None:

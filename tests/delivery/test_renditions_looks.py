@@ -3,17 +3,16 @@
 import asyncio
 import json
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 import pyvips  # type: ignore[import-untyped]
 from PIL import Image
 
 import pictures
 import scenes
-from build import Shop, make_image, make_product, open_shop
+from build import Shop, make_image, make_product
 from packshot.config import Settings
 from packshot.domain.renditions import MEDIA_TYPES, PRESETS
 from packshot.imaging.examine import phash
@@ -29,13 +28,6 @@ PATIENCE_S = 20
 EXPECTED = json.loads((Path(__file__).parent.parent / "imaging" / "expected" / "renditions.json").read_text())
 UPRIGHT, PRINTED = (int(EXPECTED[f"{name} 400x400.jpeg"], 16) for name in ("photo.jpeg", "cmyk.jpeg"))
 """The stored hashes of the still life, and of what becomes of it in inks that nothing is said about."""
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shop]:
-    async with open_shop(tmp_path_factory.mktemp("shop") / "data", SETTINGS) as shop:
-        await shop.core.workers.start()
-        yield shop
 
 
 async def shown(shop: Shop, data: bytes, *renditions: str) -> dict[str, Image.Image]:

@@ -178,6 +178,14 @@ def test_a_density_beyond_what_is_made_is_refused(dpr: float) -> None:
         at_density(RenditionSpec(2000), dpr)
 
 
+@pytest.mark.parametrize("dpr", [0.1, 1, 8])
+@pytest.mark.parametrize("side_px", [0, -1, -5])
+def test_a_side_that_is_none_is_refused_at_any_density(side_px: int, dpr: float) -> None:
+    for sides in ((side_px, None), (None, side_px), (100, side_px)):
+        with pytest.raises(InvalidValue):
+            at_density(RenditionSpec(*sides), dpr)
+
+
 @pytest.mark.parametrize(
     ("accept", "has_alpha", "available", "chosen"),
     [

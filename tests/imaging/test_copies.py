@@ -1,6 +1,7 @@
 """Copies of what cannot be copied part by part: the same picture, told of nothing but its pixels and their colours."""
 
 import io
+from collections.abc import Callable
 from typing import get_args
 
 import pytest
@@ -160,6 +161,26 @@ def test_a_place_in_a_colour_profile_is_found_and_nothing_is_published() -> None
 
     with pytest.raises(UnacceptableImage, match="location"):
         copy_of(pictures.encoded(located.noise(), "TIFF", icc_profile=told))
+
+
+@pytest.mark.parametrize("file_format", ["TIFF", "AVIF"])
+@pytest.mark.parametrize(
+    ("spoil", "stays"),
+    [
+        (lambda profile: (4 << 20).to_bytes(4, "big") + profile[4:].ljust((4 << 20) - 4, b"\0"), True),
+        (lambda profile: profile.ljust((4 << 20) + 1, b"\0"), False),
+        (lambda profile: profile.ljust(20 << 20, b"\0"), False),
+        (lambda profile: profile[:-1], False),
+    ],
+    ids=["4 MiB", "more", "20 MiB", "cut"],
+)
+def test_a_profile_stays_in_a_copy_if_it_is_whole_and_not_too_long(
+    file_format: str, spoil: Callable[[bytes], bytes], *, stays: bool
+) -> None:
+    profile = spoil(located.profile())
+    data = pictures.encoded(located.noise(), file_format, icc_profile=profile)
+
+    assert seen(copy_of(data).data).info.get("icc_profile") == (profile if stays else None)
 
 
 def test_a_copy_of_more_bytes_than_may_be_answered_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

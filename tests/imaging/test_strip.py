@@ -1,6 +1,8 @@
 """A stripped copy shows the same picture and tells nothing about where, by whom and with whose camera it was made."""
 
 import io
+import random
+import zlib
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,7 +15,7 @@ import bombs
 import located
 import pictures
 import tags
-from packshot.domain.errors import PackshotError, UndecodableImage
+from packshot.domain.errors import PackshotError, UnacceptableImage, UndecodableImage
 from packshot.domain.originals import MediaType
 from packshot.imaging import strip as package
 from packshot.imaging.probe import probe
@@ -116,6 +118,116 @@ def test_stripping_a_copy_changes_nothing(name: str, keep: Keep) -> None:
     copy = copied(LOCATED[name].data, keep)
 
     assert copied(copy, keep) == copy
+
+
+MOST_PROFILE_BYTES = 4 * 1024 * 1024
+
+
+def colours(size_bytes: int, seed: int = 1) -> bytes:
+    """A colour profile that is so long, with a table of numbers that do not pack."""
+    head = size_bytes.to_bytes(4, "big") + located.profile()[4:132]
+    return head + random.Random(seed).randbytes(size_bytes - len(head))
+
+
+def coloured(file_format: str, *profiles: bytes) -> bytes:
+    """A picture with all these profiles, each as its format writes one."""
+    whole = b"".join(_profile_parts(file_format, one) for one in profiles)
+    if file_format == "jpeg":
+        return BARE["jpeg"][:20] + whole + BARE["jpeg"][20:]
+    if file_format == "png":
+        return pictures.png(before=whole)
+    if file_format == "gif":
+        return pictures.gif_screen(1, 1) + whole + pictures.gif_frame() + b";"
+    canvas = pictures.webp_canvas_chunk(30, 20, 0x20 if profiles else 0)
+    return pictures.webp_around(canvas, whole, bombs.webp_of_one_colour(30, 20))
+
+
+def _profile_parts(file_format: str, profile: bytes) -> bytes:
+    if file_format == "png":
+        return pictures.png_chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(profile))
+    if file_format == "gif":
+        blocks = (profile[at : at + 255] for at in range(0, len(profile), 255))
+        return located.gif_extension(0xFF, b"ICCRGBG1012", *blocks)
+    if file_format == "webp":
+        return pictures.riff_chunk(b"ICCP", profile)
+    parts = [profile[at : at + 65_519] for at in range(0, len(profile), 65_519)]
+    return b"".join(
+        pictures.jpeg_segment(0xE2, b"ICC_PROFILE\0" + bytes((number, len(parts))) + part)
+        for number, part in enumerate(parts, 1)
+    )
+
+
+FORMATS = ("jpeg", "png", "webp", "gif")
+
+
+@pytest.mark.parametrize("keep", KEEPS)
+@pytest.mark.parametrize("size_bytes", [132, 560, 3_144, 557_168, MOST_PROFILE_BYTES])
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_a_colour_profile_stays_byte_for_byte(file_format: str, size_bytes: int, keep: Keep) -> None:
+    data = coloured(file_format, colours(size_bytes))
+
+    assert copied(data, keep) == data
+
+
+@pytest.mark.parametrize("keep", KEEPS)
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_a_colour_profile_of_more_than_four_mebibytes_goes(file_format: str, keep: Keep) -> None:
+    assert copied(coloured(file_format, colours(MOST_PROFILE_BYTES + 1)), keep) == coloured(file_format)
+
+
+@pytest.mark.parametrize(
+    "profile", [b"", b"not a profile" * 20, colours(4_000)[:3_999], b"\0" * 36 + b"acsp" + bytes(91), bytes(200)]
+)
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_what_is_no_colour_profile_goes(file_format: str, profile: bytes) -> None:
+    assert copied(coloured(file_format, profile), "no location") == coloured(file_format)
+
+
+@pytest.mark.parametrize(("file_format", "left"), [("jpeg", 0), ("gif", 0), ("png", 1), ("webp", 1)], ids=str)
+def test_of_two_colour_profiles_none_stays_or_the_one_that_readers_take(file_format: str, left: int) -> None:
+    both = [colours(500), colours(600, seed=2)]
+
+    assert copied(coloured(file_format, *both), "nothing") == coloured(file_format, *both[:left])
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        zlib.compress(colours(500))[:-9],
+        zlib.compress(colours(500)) + b"further",
+        bytes(90),
+        zlib.compress(bytes(128 << 20), 9),
+    ],
+    ids=["cut", "something behind it", "damaged", "bomb"],
+)
+def test_a_packed_profile_that_is_not_whole_goes(packed: bytes) -> None:
+    for head in (b"name\0\0", b"name\0\1", b"x" * 80 + b"\0\0"):
+        data = pictures.png(before=pictures.png_chunk(b"iCCP", head + packed))
+
+        assert copied(data, "no location") == pictures.png()
+
+
+@pytest.mark.parametrize("heads", [[(1, 3), (2, 3)], [(0, 2), (1, 2)], [(1, 2), (1, 2)], [(1, 1), (2, 2)], [()]])
+def test_segments_that_are_not_all_of_one_profile_go(heads: list[tuple[int, ...]]) -> None:
+    profile = colours(600)
+    parts = zip(heads, (profile[:300], profile[300:]), strict=False)
+    segments = b"".join(
+        pictures.jpeg_segment(0xE2, b"ICC_PROFILE\0" + bytes(head) + (part if head else b"")) for head, part in parts
+    )
+
+    assert copied(BARE["jpeg"][:20] + segments + BARE["jpeg"][20:], "nothing") == BARE["jpeg"]
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_a_place_in_a_colour_profile_is_found_also_where_no_bytes_of_the_file_tell_it(file_format: str) -> None:
+    profile = bytearray(colours(70_000))
+    at = 65_515 if file_format == "jpeg" else 765 * 2 - 5  # over the border of two segments, or blocks
+    profile[at : at + 11] = b"GPSLatitude"
+    data = coloured(file_format, bytes(profile))
+    assert (b"GPSLatitude" in data) == (file_format == "webp")
+
+    with pytest.raises(UnacceptableImage, match="location"):
+        copied(data, "nothing")
 
 
 @pytest.mark.parametrize("keep", KEEPS)

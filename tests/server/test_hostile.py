@@ -265,6 +265,16 @@ def test_a_hostile_product_image_gets_its_promised_answer_and_shows_nothing_but_
         assert_harmless(shown)
 
 
+@pytest.mark.parametrize("name", ["png profile of 128 megabytes", "jpeg of 255 profiles"])
+def test_a_flood_of_colour_profile_is_not_passed_on(name: str, visit: Visit) -> None:
+    public, *renditions = visit.product_images[name].shown
+
+    assert {public.status, *(shown.status for shown in renditions)} == {200}
+    with Image.open(io.BytesIO(public.data)) as image:
+        assert "icc_profile" not in image.info
+    assert len(public.data) < 10_000
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_a_hostile_print_file_gets_its_promised_answer_and_shows_nothing_but_a_picture(name: str, visit: Visit) -> None:
     outcome = visit.print_files[name]

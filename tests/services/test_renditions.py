@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -22,6 +23,7 @@ from packshot.imaging.process import Made
 from packshot.services import descriptions, renditions
 from packshot.services.core import Core, RenditionSettings
 from packshot.services.making import Making
+from packshot.storage.renditions import Renditions
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -248,6 +250,25 @@ async def test_where_no_avif_is_wanted_the_next_best_lasts(shop: Shop) -> None:
     assert [job.spec.format for job in workers.asked] == ["webp"]
 
 
+async def test_where_nothing_can_be_kept_no_avif_is_made_but_what_there_is_of_it_is_served(
+    shop: Shop, tmp_path: Path
+) -> None:
+    folder = tmp_path / "renditions"
+    core, workers = counting(dataclasses.replace(shop.core, renditions=Renditions(folder, 0, shop.core.threads)))
+    image = await hang(shop, fresh(8))
+    served = [await ask(core, image, "card") for _ in range(2)]
+    asked = [job.spec.format for job in workers.asked]
+    with_room = dataclasses.replace(core, renditions=Renditions(folder, 10_000_000, core.threads))
+    await ask(with_room, image, "card")
+    await settled(with_room)
+
+    ready = await ask(core, image, "card")
+
+    assert [(one.content.media_type, one.lasting) for one in served] == [("image/webp", True)] * 2
+    assert asked == ["webp", "webp"]
+    assert ready.content.media_type == "image/avif"
+
+
 @pytest.mark.parametrize(
     ("size_px", "has_alpha", "text", "is_made"),
     [
@@ -393,7 +414,7 @@ async def test_a_picture_is_described_as_people_see_it(shop: Shop) -> None:
     image = await hang(shop, scenes.lying(scenes.still_life(), 6, quality=90), "Still life.jpeg")
     picture = await renditions.picture_at(shop.core, image.address[4:])
 
-    said = await descriptions.describe(shop.core, picture, image.address, "https://shop.example")
+    said = await descriptions.describe(shop.core, picture, "https://shop.example")
 
     base = f"https://shop.example/i/{image.address[4:]}"
     sizes = [(200, 133), (400, 267), (960, 640), (960, 640)]
@@ -401,7 +422,7 @@ async def test_a_picture_is_described_as_people_see_it(shop: Shop) -> None:
     assert (said.has_alpha, said.colour_profile, said.version) == (False, None, 1)
     assert (said.focus.x, said.focus.y) == (0.5, 0.5)
     assert said.renditions == {
-        name: descriptions.Shown(f"{base}/{name}/Still%20life.jpeg", *size_px)
+        name: descriptions.Rendition(f"{base}/{name}/Still%20life.jpeg", *size_px)
         for name, size_px in zip(("thumbnail", "card", "preview", "zoom"), sizes, strict=True)
     }
     widths = {"thumbnail": 200, "card": 400, "preview": 960}

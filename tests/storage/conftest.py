@@ -1,7 +1,8 @@
-"""Fixtures: a core that writes down what its database is asked."""
+"""Fixtures: threads for files, and a core that writes down what its database is asked."""
 
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import cast
 
@@ -14,6 +15,12 @@ from packshot.services.core import Core
 from packshot.storage import database
 from packshot.storage.database import connect
 from plans import Recorded, Statements
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(4) as pool:
+        yield pool
 
 
 @pytest.fixture

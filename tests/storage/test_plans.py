@@ -57,6 +57,7 @@ async def look_up_original(core: Core, caller: Principal, _: int, image_id: int)
     assert await credentials.webhook_is_valid(core.db, caller.account_id, caller.credential_id, core.now())
     assert await image_rows.find_original(core.db, caller.account_id, image_id)
     assert await image_rows.find_picture(core.db, "no such address", core.now()) is None
+    assert await image_rows.find_public(core.db, "no such address", core.now()) is None
 
 
 async def agree_and_refresh(core: Core, caller: Principal, _: int, image_id: int) -> None:

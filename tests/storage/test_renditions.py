@@ -23,9 +23,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from packshot.domain.errors import Unavailable
 from packshot.storage import renditions
-from packshot.storage.blobs import Bytes, new_key
+from packshot.storage.blobs import new_key
 from packshot.storage.blobs.disk import Files
 from packshot.storage.renditions import INLINE_BYTES, PIECE_BYTES, Kept, Renditions
+from storage.blobs.opening import Failing
 
 MB = 1024 * 1024
 WEBP = "image/webp"
@@ -42,12 +43,6 @@ def file_of(data: bytes) -> FileIO:
     file = FileIO(os.memfd_create("answer"), "r+")
     file.write(data)
     return file
-
-
-@pytest.fixture
-def threads() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(4) as pool:
-        yield pool
 
 
 @pytest.fixture
@@ -403,6 +398,7 @@ async def test_what_is_too_large_for_the_cache_is_made_each_time(folder: Path, t
         assert whole(cache, kept) == SMALL
         assert cache.find(KEY, NAME) is None
         assert cache.held_bytes == 0
+        assert not cache.keeps
 
 
 @pytest.mark.parametrize("limit_bytes", [100 * MB, 100], ids=["kept", "too large to be kept"])
@@ -481,44 +477,12 @@ async def test_what_cannot_be_deleted_is_not_tried_with_every_file(folder: Path)
 # Disks that take nothing
 
 
-class Failing(Files):
-    """Fails one operation for as long as it is told to, half of it done."""
-
-    def __init__(self, operation: str, number: int) -> None:
-        self.operation, self.number = operation, number
-
-    def _fail(self, operation: str) -> None:
-        if operation == self.operation:
-            raise OSError(self.number, os.strerror(self.number))
-
-    def open_new(self, path: Path) -> int:
-        self._fail("open")
-        return super().open_new(path)
-
-    def write(self, descriptor: int, data: Bytes) -> None:
-        super().write(descriptor, data[: len(data) // 2])
-        self._fail("write")
-        super().write(descriptor, data[len(data) // 2 :])
-
-    def fsync(self, descriptor: int) -> None:
-        self._fail("fsync")
-        super().fsync(descriptor)
-
-    def close(self, descriptor: int) -> None:
-        super().close(descriptor)
-        self._fail("close")
-
-    def rename(self, source: Path, target: Path) -> None:
-        self._fail("rename")
-        super().rename(source, target)
-
-
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EIO], ids=lambda number: errno.errorcode[number])
 @pytest.mark.parametrize("operation", ["open", "write", "fsync", "close", "rename"])
 async def test_a_disk_that_takes_nothing_costs_no_answer(
     folder: Path, threads: ThreadPoolExecutor, operation: str, number: int
 ) -> None:
-    disk = Failing(operation, number)
+    disk = Failing(operation, number, at=None)
     cache, before = Renditions(folder, 100 * MB, threads, disk), descriptors()
 
     kept = await cache.keep(KEY, NAME, WEBP, LARGE)
@@ -526,15 +490,17 @@ async def test_a_disk_that_takes_nothing_costs_no_answer(
     assert whole(cache, kept) == await streamed(cache, kept, 0, len(LARGE)) == LARGE
     assert cache.find(KEY, NAME) is None
     assert (files(folder), cache.held_bytes, descriptors()) == ([], 0, before)
+    assert not cache.keeps
     disk.operation = "none"
     await cache.keep(KEY, NAME, WEBP, LARGE)
     assert cache.find(KEY, NAME) is not None
+    assert cache.keeps
 
 
 async def test_a_disk_that_takes_nothing_is_told_of_once_in_a_while(
     folder: Path, threads: ThreadPoolExecutor, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cache = Renditions(folder, 100 * MB, threads, Failing("write", errno.ENOSPC))
+    cache = Renditions(folder, 100 * MB, threads, Failing("write", errno.ENOSPC, at=None))
 
     for _ in range(20):
         await cache.keep(KEY, NAME, WEBP, SMALL)

@@ -91,6 +91,11 @@ def first_keys(pair: Mapping[str, object]) -> str:
     return "\n".join(["  Keys for FinerWorks clients (shown this once, too):", *facts_of(pair)]).replace("\n", "\n    ")
 
 
+def picture(url: str) -> str:
+    """Where to see what the store does with pictures."""
+    return f"  A picture for your browser, as a card (or thumbnail, preview, zoom): {url}\n\n"
+
+
 def examples(titled: Sequence[tuple[str, str]]) -> str:
     """What a person sees last at the first start: the commands, ready to paste."""
     lines = ["  Try it: paste these one after the other.", ""]

@@ -103,10 +103,11 @@ def serve(  # noqa: PLR0913, PLR0917 - typer reads the options from the paramete
         typer.echo(printed.welcome(webhook_url))  # first of all: whatever happens next, the code is not lost
         pair = msgspec.structs.asdict(await keys.create(core, setup.ACCOUNT))
         typer.echo(printed.first_keys(pair) + "\n")
-        await _fill(core, made, contents, demo=demo)
+        filled = await _fill(core, made, contents, demo=demo)
         authority = tls.authority(certificate[0]) if certificate else None
         commands = printed.commands(webhook_url, *await setup.next_ids(core), authority)
         guids = [one.guid for one in PRINTS] if demo else []
+        typer.echo(await _picture(core, made, filled, settings.delivery.base_url or base_url), nl=False)
         typer.echo(printed.examples(commands + printed.library_commands(base_url, pair, guids, authority)))
 
     raise typer.Exit(server.run(data, settings, server.Listening(listener, certificate), prepare))
@@ -161,6 +162,13 @@ async def _fill(core: Core, made: setup.Seed, contents: Contents | None, *, demo
     if contents:
         return {"ids": await seeds.replace(core, contents)}
     return {"product_id": await samples.fill(core, made, _progress)} if demo else {}
+
+
+async def _picture(core: Core, made: setup.Seed, filled: dict[str, Any], host: str) -> str:
+    """Where to look at a picture of the samples, if there are any."""
+    if "product_id" not in filled:
+        return ""
+    return printed.picture(host + await samples.rendition(core, made, filled["product_id"], "card"))
 
 
 def _progress(done: int, total: int) -> None:

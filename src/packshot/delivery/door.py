@@ -55,6 +55,12 @@ def guarded(route: str) -> Callable[[Show], Show]:
     return guard
 
 
+def named(scope: Scope, prefix: str) -> tuple[str, str]:
+    """The two parts of the path behind *prefix* that count; the file name behind them is for people only."""
+    first, second = (*scope["path"].removeprefix(prefix).split("/"), "")[:2]
+    return first, second
+
+
 async def _refuse(send: Send, error: PackshotError) -> None:
     match error:
         case NotFound() | InvalidRequest():

@@ -3,7 +3,7 @@
 from packshot.delivery import door
 from packshot.delivery.sending import PRIVATE, Scope, Send, public, send_bytes
 from packshot.domain.errors import NotFound
-from packshot.domain.images import PUBLIC_PREFIX, is_in_partition
+from packshot.domain.images import PUBLIC_PREFIX
 from packshot.domain.originals import Original
 from packshot.services import contents, renditions
 from packshot.services.core import Core
@@ -17,9 +17,9 @@ async def send_attachment(core: Core, scope: Scope, send: Send, original: Origin
 @door.guarded("detailUrl")
 async def show(core: Core, scope: Scope, send: Send) -> None:
     """Answer `/upload/iblock/<address>/<file name>`: inline and cacheable, for everybody who knows the address."""
-    partition, image_key = (*scope["path"].removeprefix(PUBLIC_PREFIX).split("/"), "")[:2]
-    if not is_in_partition(image_key, partition):
-        raise NotFound("image", f"{partition}/{image_key}")
+    partition, image_key = door.named(scope, PUBLIC_PREFIX)
     picture = await renditions.picture_at(core, image_key)
+    if not picture.address.startswith(f"{partition}/"):
+        raise NotFound("image", f"{partition}/{image_key}")
     content = await renditions.open_public(core, picture)
     await send_bytes(scope, send, content, "inline", public(core.delivery))

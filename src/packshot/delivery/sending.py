@@ -19,6 +19,9 @@ Headers = list[tuple[bytes, bytes]]
 INLINE_BYTES = 1024 * 1024
 """Up to this size the bytes are read on the event loop: measured, a thread costs more than the read."""
 
+GONE = "packshot.gone"
+"""Under which name a server's state tells whether the client has hung up: what is sent then goes nowhere."""
+
 SHORT_S = 60
 """How long caches keep what will be something better soon, and that there is nothing."""
 
@@ -121,16 +124,19 @@ async def _send_part(
     elif end - begin <= INLINE_BYTES:
         await start(send, status, headers, content.read_now(begin, end))
     else:
-        await _stream(send, content.stream(begin, end), (status, headers))
+        await _stream(scope, send, content.stream(begin, end), (status, headers))
 
 
-async def _stream(send: Send, pieces: AsyncIterator[bytes], head: tuple[int, Headers]) -> None:
+async def _stream(scope: Scope, send: Send, pieces: AsyncIterator[bytes], head: tuple[int, Headers]) -> None:
     """Send piece by piece. The first one is read before the status goes out, while there is still an error to send."""
+    is_gone = scope.get("state", {}).get(GONE, bool)
     first = await anext(pieces)
     await send({"type": "http.response.start", "status": head[0], "headers": head[1]})
     await send({"type": "http.response.body", "body": first, "more_body": True})
     async for piece in pieces:
         await send({"type": "http.response.body", "body": piece, "more_body": True})
+        if is_gone():  # hundreds of megabytes may be left to be read
+            break
     await send({"type": "http.response.body", "body": b""})
 
 

@@ -32,7 +32,6 @@ RENDITIONS_PREFIX = "/i/"
 
 _quoted = lru_cache(maxsize=1024)(quote)
 
-_PARTITION_CHARACTERS = len("abc/")
 # Version 1 is not written: every image has one address at a time.
 _IMAGE_KEY = re.compile(r"(?P<key>[a-z0-9]{32})(?:-(?P<version>[2-9]|[1-9]\d{1,8}))?", re.ASCII)
 
@@ -81,7 +80,7 @@ def public_path(address: str, name: str, version: int = 1) -> str:
 
 def rendition_path(address: str, rendition: str, name: str, version: int = 1) -> str:
     """The same of a rendition, which is named by a preset or a spec; `name` is for show."""
-    return f"{RENDITIONS_PREFIX}{_versioned(address[_PARTITION_CHARACTERS:], version)}/{rendition}/{_quoted(name)}"
+    return f"{RENDITIONS_PREFIX}{_versioned(key_of(address), version)}/{rendition}/{_quoted(name)}"
 
 
 def _versioned(address: str, version: int) -> str:
@@ -93,10 +92,9 @@ def keyed_address(key: str) -> str:
     return f"{hashlib.sha256(key.encode()).hexdigest()[:3]}/{key}"
 
 
-def is_in_partition(image_key: str, partition: str) -> bool:
-    """Whether the address of that image key lies there."""
-    named = address_of(image_key)
-    return named is not None and named[0].startswith(f"{partition}/")
+def key_of(address: str) -> str:
+    """The key in an address."""
+    return address.rpartition("/")[2]
 
 
 def address_of(text: str) -> tuple[str, int] | None:

@@ -125,13 +125,14 @@ class NewBlob(msgspec.Struct, frozen=True):
 
 
 class Picture(msgspec.Struct, frozen=True):
-    """A hosted image as its public addresses show it.
+    """A hosted image as its public addresses show it; `address` is its part of them that nobody can guess.
 
     Sides are those of the stored pixels, before they are turned upright. `looks` is None until the original was
     decoded, `focus` the point of the upright picture to keep in view, from (0, 0) at the top left to (1, 1), and
     `privacy` None where the settings decide.
     """
 
+    address: str
     original: Original
     blob_id: int
     width_px: int

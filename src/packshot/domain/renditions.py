@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
-from typing import Final, Literal, cast
+from typing import Final, Literal, cast, get_args
 
 import msgspec
 
@@ -25,6 +25,9 @@ MAX_DENSITY = 8
 
 QUALITY: Final[dict[Format, int]] = {"jpeg": 80, "png": MAX_QUALITY, "webp": 78, "avif": 50}
 """What a spec without a quality gets: much the same to the eye in every format. PNG loses nothing and has no other."""
+
+FORMATS: Final[dict[str, Format]] = {name: name for name in get_args(Format)} | {"jpg": "jpeg"}
+"""By the words that are taken for them."""
 
 MEDIA_TYPES: Final[dict[Format, str]] = {
     "jpeg": "image/jpeg",
@@ -74,15 +77,13 @@ class Wish(msgspec.Struct, frozen=True):
 
 
 _MOST = 255
-_ENDINGS: Final = {*MEDIA_TYPES, "jpg"}
 _PRESET_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}", re.ASCII)
-_NAMED = re.compile(
-    rf"(?P<preset>{_PRESET_NAME.pattern})(?:@(?P<density>[23])x)?(?:\.(?P<format>jpe?g|png|webp|avif))?", re.ASCII
-)
+_FORMAT = rf"\.(?P<format>{'|'.join(FORMATS)})"
+_NAMED = re.compile(rf"(?P<preset>{_PRESET_NAME.pattern})(?:@(?P<density>[23])x)?(?:{_FORMAT})?", re.ASCII)
 _KEY = re.compile(
     r"(?P<width>[1-9]\d{0,3})?x(?P<height>[1-9]\d{0,3})?(?:-(?P<fit>cover|pad))?"
     r"(?:-at(?P<x>\d{1,3}),(?P<y>\d{1,3}))?(?:-on(?P<background>[0-9a-f]{6}))?(?:-q(?P<quality>[1-9]\d{0,2}))?"
-    r"\.(?P<format>jpe?g|png|webp|avif)",
+    + _FORMAT,
     re.ASCII,
 )
 
@@ -128,7 +129,7 @@ def _parsed(text: str) -> RenditionSpec:
         fit=cast("Fit", part["fit"] or "inside"),
         focus=(int(part["x"] or 50) / 100, int(part["y"] or 50) / 100),
         background=cast("tuple[int, int, int]", tuple(bytes.fromhex(part["background"] or "ffffff"))),
-        format=_format(part["format"]),
+        format=FORMATS[part["format"]],
         quality=_number(part["quality"]),
     )
     check(spec)
@@ -138,10 +139,6 @@ def _parsed(text: str) -> RenditionSpec:
 def _require_name(name: str, text: str) -> None:
     if text != name:
         raise InvalidValue("rendition", f"is called {name}")
-
-
-def _format(ending: str) -> Format:
-    return "jpeg" if ending == "jpg" else cast("Format", ending)
 
 
 def presets(more: Collection[str]) -> dict[str, RenditionSpec]:
@@ -171,10 +168,10 @@ def wished(text: str, presets: Mapping[str, RenditionSpec]) -> Wish:
     found = _NAMED.fullmatch(text)
     if found and found["preset"] in presets:
         spec = at_density(presets[found["preset"]], int(found["density"] or 1))
-        return Wish(spec, _format(found["format"]) if found["format"] else None, named=True)
+        return Wish(spec, FORMATS.get(found["format"]), named=True)
     if found and not _KEY.fullmatch(f"{found['preset']}.jpeg"):
         raise InvalidValue("rendition", f"is none of the presets {', '.join(sorted(presets))}")
-    if text.rpartition(".")[2] in _ENDINGS:
+    if text.rpartition(".")[2] in FORMATS:
         spec = parse_key(text)
         return Wish(spec, spec.format, named=False)
     return Wish(_without_format(text), None, named=False)
@@ -234,7 +231,8 @@ def at_density(spec: RenditionSpec, dpr: float) -> RenditionSpec:
     """The same for a screen of `dpr` pixels to one of CSS. Raises: InvalidValue if that is more than we make."""
     if not 0 < dpr <= MAX_DENSITY:
         raise InvalidValue("device pixel ratio", f"is a number up to {MAX_DENSITY}")
-    width_px, height_px = (side and max(1, round(side * dpr)) for side in (spec.width_px, spec.height_px))
+    # At least one pixel; of what is less already, it is `check` that says so.
+    width_px, height_px = (side and max(min(side, 1), round(side * dpr)) for side in (spec.width_px, spec.height_px))
     larger = msgspec.structs.replace(spec, width_px=width_px, height_px=height_px)
     check(larger)
     return larger

@@ -42,7 +42,9 @@ _MAX_SCANS = 100
 _MARKER = re.compile(rb"\xff[\xc0-\xcf\xd9-\xfe]")
 _SCAN, _END = 0xDA, 0xD9
 
-_NO_MEMORY = re.compile("out of memory|insufficient memory|memory alloc|error creating thread", re.IGNORECASE)
+_NO_MEMORY = re.compile(
+    "out of memory|cannot allocate memory|insufficient memory|memory alloc|error creating thread", re.IGNORECASE
+)
 
 
 @contextmanager

@@ -38,8 +38,9 @@ _DIGESTS = 1_000
 _START_S = 30.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 30.0
 _RETRY_AFTER_S = 2
+_WORK = "images to work on"
 
-_Loss = Literal["hung", "crashed", "garbled", "killed", "broken"]
+_Loss = Literal["hung", "starved", "crashed", "garbled", "killed", "broken"]
 _WORDS: dict[_Loss, str] = {
     "hung": "The image takes too long to decode",
     "crashed": "The image cannot be decoded",
@@ -80,8 +81,9 @@ class Workers:
 
     To be started and used in one event loop, whose thread has to outlive it: the workers die with that thread.
     `waiting` is how many jobs wait for a worker. `counts` says how many workers were lost so far: `crashed`, `hung`,
-    `garbled` (said something else than an answer), `killed` from outside, `broken` by a bug of ours, `cancelled` with
-    their job, `lost` between two jobs, `recycled`; and how many jobs were `refused` for want of room or `struck_out`.
+    `starved` (its time was over, and the machine had spent it on something else), `garbled` (said something else than
+    an answer), `killed` from outside, `broken` by a bug of ours, `cancelled` with their job, `lost` between two jobs,
+    `recycled`; and how many jobs were `refused` for want of room or `struck_out`.
     """
 
     def __init__(
@@ -178,7 +180,7 @@ class Workers:
             UnacceptableImage: the picture, or its digest after it cost three workers within an hour.
             UndecodableImage: it is damaged, takes too long, or crashed the worker.
             ImageTooLarge: it is larger than its header said.
-            LimitReached: too many jobs wait, or this one waited too long.
+            LimitReached: too many jobs wait, this one waited too long, or the machine was too busy to get it done.
             Unavailable: the worker was lost for another reason, or the pool is closed.
         """
         rendered, data = await self._run(job, source, digest, _RENDERED)
@@ -225,7 +227,7 @@ class Workers:
                 worker.ask(job, source)
                 words, picture = await worker.answer(most_picture_bytes(job, os.fstat(source).st_size))
         except TimeoutError:
-            return "hung", b""
+            return "starved" if worker.is_starved() else "hung", b""
         except (OSError, EOFError):
             return "killed" if await worker.ended() == -signal.SIGKILL else "crashed", b""
         except ValueError:
@@ -255,7 +257,7 @@ class Workers:
 
     def _full(self) -> LimitReached:
         self.counts["refused"] += 1
-        return LimitReached("images to work on", _RETRY_AFTER_S)
+        return LimitReached(_WORK, _RETRY_AFTER_S)
 
     async def _quiet_worker(self) -> WorkerProcess:
         """A worker that is free. Raises: Unavailable."""
@@ -286,11 +288,14 @@ class Workers:
         count, since = self._strikes.get(digest, (0, 0.0))
         return count if self._clock() - since < STRUCK_S else 0
 
-    def _struck(self, digest: str, loss: _Loss, why: str) -> UnacceptableImage | Unavailable:
-        """Remember whose job cost a worker; the error to answer with."""
+    def _struck(self, digest: str, loss: _Loss, why: str) -> UnacceptableImage | LimitReached | Unavailable:
+        """Remember whose job cost a worker, unless the machine was to blame; the error to answer with."""
         self.counts[loss] += 1
         if not self._closed:
             _log.warning("image worker lost", loss=loss, digest=digest, why=why)
+        if loss == "starved":
+            return LimitReached(_WORK, _RETRY_AFTER_S)
+        if not self._closed:
             count = self._strikes_of(digest) + 1
             self._strikes.pop(digest, None)  # those of late come last
             self._strikes[digest] = count, self._clock()

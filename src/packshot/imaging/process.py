@@ -7,8 +7,10 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -28,6 +30,7 @@ _ENVIRONMENT = {
     "VIPS_WARNING": "0",
 }
 _PRIVATE = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
+_CPU_CLOCK = 2
 _LAST_WORDS_BYTES = 4096
 _PIPE_BYTES = 65_536
 _SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
@@ -99,6 +102,7 @@ class WorkerProcess:
             )
             undo.pop_all()
         self._channel.settimeout(0)
+        self._asked_at_s = self._computed_s = 0.0
 
     def is_quiet(self) -> bool:
         """Whether it lives and says nothing, as it should between two jobs."""
@@ -113,7 +117,28 @@ class WorkerProcess:
     def ask(self, job: Job, source: int) -> None:
         """Send a job with the picture. Raises: OSError."""
         self._complaints.read(_PIPE_BYTES)  # of earlier jobs
+        self._asked_at_s, self._computed_s = time.monotonic(), self._cpu_s()
         socket.send_fds(self._channel, [msgspec.msgpack.encode(job)], [source])
+
+    def is_starved(self) -> bool:
+        """Whether it got less than half of the time since it was asked for computing, and would have more to compute.
+
+        One that waits for something else than a core or a disk is not, nor one that is gone.
+        """
+        half_s = (time.monotonic() - self._asked_at_s) / 2
+        with suppress(OSError):
+            return self._cpu_s() - self._computed_s < half_s and any(state in "RD" for state in self._states())
+        return False
+
+    def _cpu_s(self) -> float:
+        """What its threads have computed so far, by the kernel's clock of that process (clock_getcpuclockid)."""
+        return time.clock_gettime(~self._process.pid << 3 | _CPU_CLOCK)
+
+    def _states(self) -> Iterator[str]:
+        """What its threads do at the moment, by the letters of the kernel (proc_pid_stat)."""
+        for task in Path(f"/proc/{self._process.pid}/task").glob("*/stat"):
+            with suppress(OSError):
+                yield task.read_text("ascii", "replace").rpartition(") ")[2][:1]
 
     async def answer(self, max_picture_bytes: int) -> tuple[bytearray, Picture]:
         """The next thing it says: its words, and a picture, as a file in memory where that is more than `HELD_BYTES`.

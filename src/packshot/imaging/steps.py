@@ -15,7 +15,7 @@ from PIL import ImageCms
 from packshot.domain.renditions import MAX_SIDE_PX, RenditionSpec, is_opaque
 from packshot.imaging.opening import complete
 
-_PROFILE = "icc-profile-data"
+PROFILE = "icc-profile-data"
 # Of whole names: "Linear sRGB", and wide gamuts "with sRGB Transfer", are something else.
 _SRGB_NAMES = frozenset({"sRGB", "sRGB built-in", "sRGB IEC61966-2.1", "sRGB IEC61966-2-1", "sRGB2014"})
 _MAX_PROFILE_NAME_CHARACTERS = 100
@@ -128,7 +128,7 @@ def orient(image: pyvips.Image, _: Plan) -> pyvips.Image:
 def to_srgb(image: pyvips.Image, _: Plan | None = None) -> pyvips.Image:
     """8 bits of sRGB out of any colours; a profile that is broken or of something else is as good as none."""
     # Most cameras say that sRGB is what they mean. Converting it into itself would cost a tenth of the rendition.
-    if image.get_typeof(_PROFILE) and profile_name(image) not in _SRGB_NAMES:
+    if image.get_typeof(PROFILE) and profile_name(image) not in _SRGB_NAMES:
         with suppress(pyvips.Error):
             image = image.icc_transform("srgb", embedded=True, black_point_compensation=True)
     return image.colourspace("srgb")
@@ -151,10 +151,10 @@ def pad(image: pyvips.Image, plan: Plan) -> pyvips.Image:
 
 def profile_name(image: pyvips.Image) -> str | None:
     """What the colour profile calls itself; None without one, or with one that is broken."""
-    if not image.get_typeof(_PROFILE):
+    if not image.get_typeof(PROFILE):
         return None
     try:
-        profile = ImageCms.ImageCmsProfile(io.BytesIO(image.get(_PROFILE))).profile
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(image.get(PROFILE))).profile
     except (OSError, ValueError):
         return None
     name = "".join(filter(str.isprintable, profile.profile_description or ""))

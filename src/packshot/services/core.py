@@ -23,6 +23,9 @@ from packshot.storage.renditions import Renditions
 
 DAY_S = 86_400
 
+LAST_S = 2**32 - 1
+"""The last Unix second that signed addresses can name, in the year 2106."""
+
 
 class DownloadSettings(msgspec.Struct, frozen=True):
     """How long download links live; those made by an inbound webhook for `webhook_ttl_s` seconds."""
@@ -140,7 +143,7 @@ class Core:
     outbound: Outbound
     intake: IntakeSettings
     workers: Workers
-    privacy: OriginalSettings
+    originals: OriginalSettings
     pictures: RenditionSettings
     presets: Mapping[str, RenditionSpec]
     delivery: DeliverySettings

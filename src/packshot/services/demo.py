@@ -7,7 +7,8 @@ import msgspec
 
 from packshot.domain.access import Principal
 from packshot.domain.catalogs import Section
-from packshot.domain.images import ImageRole
+from packshot.domain.errors import NotFound
+from packshot.domain.images import ImageRole, rendition_path
 from packshot.domain.inventory import NewInventoryProduct
 from packshot.domain.libraries import NewLibraryImage, Place
 from packshot.domain.products import Fields
@@ -18,6 +19,7 @@ from packshot.services.originals import Upload
 from packshot.services.product_parts import NewValues, Parts, Text
 from packshot.services.samples import PRINTS, QUALITIES, SAMPLES, SECTIONS, Print, Sample
 from packshot.services.setup import SCOPES, Seed
+from packshot.storage import images as rows
 from packshot.storage.database import Tx
 
 DETAIL_PX = 900
@@ -87,6 +89,14 @@ async def fill(
     for one in PRINTS:
         await _add_print(core, caller, one, drawn)
     return ids[SAMPLES[0].code]
+
+
+async def rendition(core: Core, seed: Seed, product_id: int, preset: str) -> str:
+    """The root-relative address of that rendition of the product's detail picture. Raises: NotFound."""
+    image = await rows.find_in_role(core.db, seed.account_id, product_id, "detail")
+    if image is None:
+        raise NotFound("image", product_id)
+    return rendition_path(image.address, preset, image.name, image.version)
 
 
 async def draw_all(core: Core, drawn: dict[Drawing, bytes]) -> None:

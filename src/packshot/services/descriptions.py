@@ -17,8 +17,8 @@ class Focus(msgspec.Struct, frozen=True):
     y: float
 
 
-class Shown(msgspec.Struct, frozen=True):
-    """A rendition: its address and its size in pixels."""
+class Rendition(msgspec.Struct, frozen=True):
+    """Where it is, and its size in pixels."""
 
     url: str
     width: int
@@ -42,27 +42,20 @@ class Description(msgspec.Struct, frozen=True):
     thumbhash: str
     focus: Focus
     version: int
-    renditions: dict[str, Shown]
+    renditions: dict[str, Rendition]
     srcset: str
 
 
-async def describe(core: Core, picture: Picture, address: str, host: str) -> Description:
-    """What is said of the picture at this address.
+async def describe(core: Core, picture: Picture, host: str) -> Description:
+    """What is said of a picture whose renditions are on `host`, such as `https://img.example`.
 
-    Its renditions are on `host`, such as `https://shop.example`, unless the settings name another one.
-
-    Raises:
-        UnacceptableImage: the original cannot be decoded.
-        LimitReached: the image workers have more to do than they can take.
-        Unavailable: the original cannot be read, or a worker was lost.
+    Raises: as `looks_of`.
     """
     looks = await looks_of(core, picture)
-    picture = msgspec.structs.replace(picture, looks=looks)
-    upright_px = picture.upright_px
-    base = core.delivery.base_url or host
+    upright_px = msgspec.structs.replace(picture, looks=looks).upright_px
 
     def url(preset: str) -> str:
-        return base + rendition_path(address, preset, picture.original.name, picture.version)
+        return host + rendition_path(picture.address, preset, picture.original.name, picture.version)
 
     return Description(
         *upright_px,
@@ -74,6 +67,6 @@ async def describe(core: Core, picture: Picture, address: str, host: str) -> Des
         pybase64.b64encode(looks.thumbhash).decode(),
         Focus(*picture.focus),
         picture.version,
-        {name: Shown(url(name), *size_of(spec, upright_px)) for name, spec in core.presets.items()},
+        {name: Rendition(url(name), *size_of(spec, upright_px)) for name, spec in core.presets.items()},
         srcset(core.presets, upright_px, url),
     )

@@ -15,15 +15,12 @@ import pybase64
 from packshot.domain.access import Principal
 from packshot.domain.errors import NotFound, Unauthenticated
 from packshot.domain.originals import Original
-from packshot.services.core import Core
+from packshot.services.core import LAST_S, Core
 from packshot.storage import credentials, images, tokens
 
 _CLAIMS = struct.Struct(">BQQQII")
 """What kind the credential is of (1: an access token), image, account, credential, signing key, and the Unix second it
 is good until; 33 bytes need no padding in base64."""
-
-_LAST_S = 2**32 - 1
-"""The last second that claims can name, in the year 2106."""
 
 
 def signer(core: Core, caller: Principal) -> Callable[[int], str]:
@@ -32,7 +29,7 @@ def signer(core: Core, caller: Principal) -> Callable[[int], str]:
     key = core.signing_keys[key_id]
     by_token = caller.expires_at is not None
     lasts_s = int(core.clock()) + core.downloads.webhook_ttl_s
-    until_s = min(lasts_s, _LAST_S) if caller.expires_at is None else caller.expires_at // 1_000_000
+    until_s = min(lasts_s, LAST_S) if caller.expires_at is None else caller.expires_at // 1_000_000
 
     def sign(image_id: int) -> str:
         claims = _CLAIMS.pack(by_token, image_id, caller.account_id, caller.credential_id, key_id, until_s)

@@ -6,12 +6,12 @@ from msgspec import UNSET, Struct, UnsetType, structs
 
 from packshot.domain.access import Principal, require_right
 from packshot.domain.errors import Conflict, InvalidValue, NotFound, UnacceptableImage
-from packshot.domain.images import rendition_path
+from packshot.domain.images import key_of, rendition_path
 from packshot.domain.libraries import LibraryImage, Place, short_name
 from packshot.domain.originals import Picture, Privacy
 from packshot.domain.renditions import wished
 from packshot.services import descriptions, events, libraries, links
-from packshot.services.core import DAY_S, Core
+from packshot.services.core import DAY_S, LAST_S, Core
 from packshot.services.descriptions import Description
 from packshot.services.renditions import looks_of
 from packshot.storage import images, library
@@ -19,9 +19,6 @@ from packshot.storage.database import Reads, Tx
 
 MAX_LASTS_S = 3_650 * DAY_S
 """How long a link may last that ends."""
-
-_LAST_S = 2**32 - 1
-"""The last second that a signature can name, in the year 2106."""
 
 _ELSEWHERE = "The file of this image lies with somebody else"
 
@@ -75,7 +72,7 @@ async def _described(core: Core, image: LibraryImage, host: str) -> Described | 
         return None
     original = structs.replace(picture.original, name=short_name(image.name))
     picture = structs.replace(picture, original=original, looks=looks)
-    said = await descriptions.describe(core, picture, str(image.address), host)
+    said = await descriptions.describe(core, picture, host)
     return Described(**structs.asdict(said), privacy=picture.privacy, perceptual_hash=f"{looks.phash:016x}")
 
 
@@ -102,7 +99,12 @@ async def change(core: Core, caller: Principal, changes: Sequence[Change], place
         there = {image.guid: image for image in await libraries.found(tx, core, caller, guids, place)}
         changed: dict[str, LibraryImage] = {}
         for index, change in enumerate(changes):
-            if (image := there.get(change.guid)) and await _change(tx, caller, image, change, (index, now)):
+            if (image := there.get(change.guid)) is None:
+                continue
+            if (picture := await _picture(tx, image, now)) is None:
+                raise InvalidValue(f"images[{index}].guid", _ELSEWHERE)
+            if (other := _changed(picture, change)) != picture:
+                await library.update_picture(tx, caller.account_id, image.id, other, now)
                 changed[image.guid] = image
         await events.note_images(tx, caller, "PACKSHOT.IMAGE.ON.UPDATE", changed.values(), now)
         product_ids = dict.fromkeys(image.product_id for image in changed.values() if image.product_id is not None)
@@ -112,22 +114,14 @@ async def change(core: Core, caller: Principal, changes: Sequence[Change], place
     return await core.db.write(work)
 
 
-async def _change(tx: Tx, caller: Principal, image: LibraryImage, change: Change, at: tuple[int, int]) -> bool:
-    """Whether anything was there to be changed; `at` is the index of the change and its moment."""
-    index, now = at
-    picture = await _picture(tx, image, now)
-    if picture is None:
-        raise InvalidValue(f"images[{index}].guid", _ELSEWHERE)
-    changed = picture
+def _changed(picture: Picture, change: Change) -> Picture:
+    focus, privacy = picture.focus, picture.privacy
     if change.focus is not UNSET:
         x, y = change.focus or (0.5, 0.5)
-        changed = structs.replace(changed, focus=(round(100 * x) / 100, round(100 * y) / 100))
+        focus = (round(100 * x) / 100, round(100 * y) / 100)
     if change.privacy is not UNSET:
-        changed = structs.replace(changed, privacy=change.privacy)
-    if changed == picture:
-        return False
-    await library.update_picture(tx, caller.account_id, image.id, changed, now)
-    return True
+        privacy = change.privacy
+    return structs.replace(picture, focus=focus, privacy=privacy)
 
 
 async def addresses(
@@ -156,7 +150,7 @@ async def addresses(
     for image in await libraries.found(core.db, core, caller, [guid], place):
         if image.address is None:
             raise Conflict(_ELSEWHERE)
-        until_s = 0 if lasts_s is None else min(int(core.clock()) + lasts_s, _LAST_S)
+        until_s = 0 if lasts_s is None else min(int(core.clock()) + lasts_s, LAST_S)
         return [
             _address(core, image, rendition, until_s if sign else None)
             for rendition, sign in zip(renditions, signed, strict=True)
@@ -169,7 +163,7 @@ def _address(core: Core, image: LibraryImage, rendition: str, until_s: int | Non
     path = rendition_path(address, rendition, short_name(image.name), image.version)
     if until_s is None:
         return path
-    return f"{path}?signature={links.sign(core, address.rpartition('/')[2], rendition, until_s)}"
+    return f"{path}?signature={links.sign(core, key_of(address), rendition, until_s)}"
 
 
 async def guid_of(core: Core, caller: Principal, image_id: int) -> str:

@@ -3,16 +3,17 @@
 import asyncio
 import io
 import os
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 
 import msgspec
 
 from packshot.domain.errors import NotFound, StoreFull, UnacceptableImage, Unavailable
 from packshot.domain.images import address_of
-from packshot.domain.originals import Header, Looks, Picture, Privacy
+from packshot.domain.originals import Header, Looks, Picture
 from packshot.domain.renditions import RECIPE, Format, RenditionSpec, Wish, key, negotiated, size_of
 from packshot.imaging.jobs import Render, Strip
+from packshot.imaging.process import Made
 from packshot.services import originals
 from packshot.services.contents import Content, of_kept, of_original
 from packshot.services.core import Core
@@ -44,10 +45,14 @@ class Served(msgspec.Struct, frozen=True):
 
 
 async def picture_at(core: Core, image_key: str) -> Picture:
-    """The picture behind an image key; older versions show what the newest does. Raises: NotFound."""
+    """The picture behind an image key; older versions show what the newest does.
+
+    Raises:
+        NotFound: there is none, it has expired, or its account is not open: then download links are closed, too.
+    """
     if named := address_of(image_key):
         address, version = named
-        picture = await images.find_picture(core.db, address, core.now())
+        picture = await images.find_public(core.db, address, core.now())
         if picture and version <= picture.version:
             return picture
     raise NotFound("image", image_key)
@@ -56,10 +61,7 @@ async def picture_at(core: Core, image_key: str) -> Picture:
 async def open_rendition(core: Core, picture: Picture, wish: Wish, accept: str) -> Served:
     """What a client that sent this `Accept` header gets: until an AVIF is ready, what is best without it.
 
-    Raises:
-        UnacceptableImage: the original cannot be decoded.
-        LimitReached: the image workers have more to do than they can take.
-        Unavailable: the original cannot be read, or a worker was lost.
+    Raises: as `looks_of`.
     """
     looks = await looks_of(core, picture)
     picture = msgspec.structs.replace(picture, looks=looks)
@@ -71,7 +73,7 @@ async def open_rendition(core: Core, picture: Picture, wish: Wish, accept: str) 
         avif = _as(spec, "avif")
         if ready := core.renditions.find(picture.original.key, _name(avif)):
             return Served(of_kept(core, picture.original, ready), by_accept, lasting)
-        by_accept, lasting = True, "avif" not in formats
+        by_accept, lasting = True, "avif" not in formats or not core.renditions.keeps
         if not lasting:
             core.making.soon((picture.original.key, _name(avif)), lambda: _made_aside(core, picture, avif))
         wanted = negotiated(accept, has_alpha=looks.has_alpha, available=_PLAIN)
@@ -84,29 +86,23 @@ async def open_public(core: Core, picture: Picture) -> Content:
 
     Raises:
         UnacceptableImage: no copy of it can be made; the original never takes its place.
-        LimitReached, Unavailable: as `open_rendition`.
+        LimitReached, Unavailable: as `looks_of`.
     """
-    privacy = picture.privacy or core.privacy.privacy
+    privacy = picture.privacy or core.originals.privacy
     if privacy == "keep":
         return of_original(core, picture.original)
-    original, name = picture.original, f"{RECIPE}-{privacy}"
-    kept = core.renditions.find(original.key, name)
-    if kept is None:
-        try:
-            kept = await core.making.once((original.key, name), lambda: _stripped(core, picture, privacy, name))
-        except UnacceptableImage as error:
-            raise UnacceptableImage(_NO_COPY.format(why=error)) from error
+    original = picture.original
+
+    def strip(header: Header, source: int) -> Awaitable[Made]:
+        job = Strip(header, "nothing" if privacy == "strip_all" else "no location")
+        return core.workers.strip(job, source, original.digest)
+
+    try:
+        kept = await _kept(core, picture, f"{RECIPE}-{privacy}", strip)
+    except UnacceptableImage as error:
+        raise UnacceptableImage(_NO_COPY.format(why=error)) from error
     content = of_kept(core, original, kept)
     return content if kept.media_type != original.media_type else msgspec.structs.replace(content, name=original.name)
-
-
-async def _stripped(core: Core, picture: Picture, privacy: Privacy, name: str) -> Kept:
-    original = picture.original
-    file, header = await opened(core, picture)
-    with file:
-        job = Strip(header, "nothing" if privacy == "strip_all" else "no location")
-        stripped = await core.workers.strip(job, file.fileno(), original.digest)
-    return await core.renditions.keep(original.key, name, *stripped)
 
 
 def _formats(core: Core, picture: Picture, spec: RenditionSpec) -> Collection[Format]:
@@ -135,13 +131,19 @@ def _name(spec: RenditionSpec) -> str:
 
 
 async def looks_of(core: Core, picture: Picture) -> Looks:
-    """What decoding finds out of the picture; written down the first time. Raises: as `open_rendition`."""
+    """What decoding finds out of the picture; written down the first time.
+
+    Raises:
+        UnacceptableImage: the original cannot be decoded.
+        LimitReached: the image workers have more to do than they can take.
+        Unavailable: the original cannot be read, or a worker was lost.
+    """
     if picture.looks:
         return picture.looks
     original = picture.original
 
     async def look() -> Looks:
-        file, header = await opened(core, picture)
+        file, header = await _opened(core, picture)
         with file:
             looks = await originals.decode(core, header, file.fileno(), original.digest)
         with suppress(StoreFull):  # then it is looked at again next time
@@ -160,20 +162,28 @@ async def _made_aside(core: Core, picture: Picture, spec: RenditionSpec) -> Kept
 
 
 async def _made(core: Core, picture: Picture, spec: RenditionSpec) -> Kept:
-    original, name = picture.original, _name(spec)
-    if kept := core.renditions.find(original.key, name):
+    def render(header: Header, source: int) -> Awaitable[Made]:
+        return core.workers.render(Render(header, spec), source, picture.original.digest)
+
+    return await _kept(core, picture, _name(spec), render)
+
+
+async def _kept(core: Core, picture: Picture, name: str, make: Callable[[Header, int], Awaitable[Made]]) -> Kept:
+    """What is kept under that name; if there is nothing, what is made of the original's header and file."""
+    blob_key = picture.original.key
+    if kept := core.renditions.find(blob_key, name):
         return kept
 
-    async def make() -> Kept:
-        file, header = await opened(core, picture)
+    async def made() -> Kept:
+        file, header = await _opened(core, picture)
         with file:
-            rendered = await core.workers.render(Render(header, spec), file.fileno(), original.digest)
-        return await core.renditions.keep(original.key, name, *rendered)
+            media_type, data = await make(header, file.fileno())
+        return await core.renditions.keep(blob_key, name, media_type, data)
 
-    return await core.making.once((original.key, name), make)
+    return await core.making.once((blob_key, name), made)
 
 
-async def opened(core: Core, picture: Picture) -> tuple[io.FileIO, Header]:
+async def _opened(core: Core, picture: Picture) -> tuple[io.FileIO, Header]:
     """The original's file, to be closed by the caller, and what its header says. Raises: Unavailable."""
     original = picture.original
     if not original.intact:

@@ -42,6 +42,7 @@ _PICTURE = (
     f" i.version, i.focus_x, i.focus_y, i.privacy, {blob_rows.LOOKS} FROM image i JOIN blob b ON b.id = i.blob_id"
     " WHERE i.address = ?1 AND (i.expires_at IS NULL OR i.expires_at > ?2)"
 )
+_PUBLIC = f"{_PICTURE} AND EXISTS (SELECT 1 FROM account a WHERE a.id = i.account_id AND a.state = 'normal')"
 
 
 async def find_image(reads: Reads, account_id: int, product_id: int, image_id: int) -> ProductImage | None:
@@ -167,17 +168,31 @@ async def find_original(reads: Reads, account_id: int, image_id: int) -> Origina
     return None if row is None else _original(row)
 
 
+async def find_public(reads: Reads, address: str, now: int) -> Picture | None:
+    """The same as `find_picture` where the account is open."""
+    row = await reads.one(_PUBLIC, address, now)
+    return None if row is None else _picture(address, row)
+
+
 async def find_picture(reads: Reads, address: str, now: int) -> Picture | None:
     """What stands at a public address, unless its image has expired."""
     row = await reads.one(_PICTURE, address, now)
-    return None if row is None else _picture(row)
+    return None if row is None else _picture(address, row)
 
 
-def _picture(row: Row) -> Picture:
+def _picture(address: str, row: Row) -> Picture:
     *original, blob_id, width_px, height_px, frames, version, focus_x, focus_y, privacy = row[:14]
-    focus = (focus_x / 100, focus_y / 100)
     return Picture(
-        _original(original), blob_id, width_px, height_px, frames, blob_rows.looks(row[14:]), version, focus, privacy
+        address=address,
+        original=_original(original),
+        blob_id=blob_id,
+        width_px=width_px,
+        height_px=height_px,
+        frames=frames,
+        looks=blob_rows.looks(row[14:]),
+        version=version,
+        focus=(focus_x / 100, focus_y / 100),
+        privacy=privacy,
     )
 
 

@@ -100,6 +100,12 @@ class Renditions:
         self._counting = threading.Lock()
         self._trimming = threading.Lock()
         self._complained_at = -float("inf")
+        self._keeps = limit_bytes > 0
+
+    @property
+    def keeps(self) -> bool:
+        """Whether it is worth making what nobody waits for: the last that was to be kept could be."""
+        return self._keeps
 
     @property
     def held_bytes(self) -> int:
@@ -144,6 +150,7 @@ class Renditions:
             is_original = _is_of(blob_key, digest)
             head = _HEAD.pack(digest, media_type.encode(), size_bytes, 0 if is_original else checksum)
             body_bytes = 0 if is_original else size_bytes
+            keeps = False
             if _HEAD_BYTES + body_bytes <= self._limit_bytes:
                 try:
                     pieces = () if is_original else _pieces(data)
@@ -151,8 +158,10 @@ class Renditions:
                 except OSError as error:
                     self._complain(error)
                 else:
+                    keeps = True
                     with self._counting:
                         self._held_bytes += _HEAD_BYTES + body_bytes
+            self._keeps = keeps
             content = data if isinstance(data, bytes) else OpenFile(os.dup(data.fileno()), 0)
             return Kept(digest.hex(), media_type, size_bytes, None if is_original else content)
 

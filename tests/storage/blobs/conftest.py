@@ -1,6 +1,5 @@
-"""Fixtures: threads for a store on the disk, and the store."""
+"""Fixtures: a store on the disk."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -8,12 +7,6 @@ import pytest
 
 from packshot.storage.blobs.disk import DiskBlobs
 from storage.blobs.opening import opened
-
-
-@pytest.fixture
-def threads() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(4) as pool:
-        yield pool
 
 
 @pytest.fixture

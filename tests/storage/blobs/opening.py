@@ -1,16 +1,56 @@
 """Opening a store on the disk, with faults or without, and putting bytes into any store."""
 
 import hashlib
+import os
 import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from build import fail_loudly
-from packshot.storage.blobs import BlobStore, Staged, new_key
+from packshot.storage.blobs import BlobStore, Bytes, Staged, new_key
 from packshot.storage.blobs.disk import DiskBlobs, Files
 
 AN_HOUR_S = 3_600
+
+
+class Failing(Files):
+    """Fails the `at`-th call of one operation, or every one, after having done half of it where that is possible."""
+
+    def __init__(self, operation: str, number: int, at: int | None = 1) -> None:
+        self.operation, self.number, self.at = operation, number, at
+        self.calls = 0
+
+    def _fail(self, operation: str) -> None:
+        if operation == self.operation:
+            self.calls += 1
+            if self.at in {None, self.calls}:
+                raise OSError(self.number, os.strerror(self.number))
+
+    def open_new(self, path: Path) -> int:
+        self._fail("open")
+        return super().open_new(path)
+
+    def write(self, descriptor: int, data: Bytes) -> None:
+        super().write(descriptor, memoryview(data)[: len(data) // 2])
+        self._fail("write")
+        super().write(descriptor, memoryview(data)[len(data) // 2 :])
+
+    def fsync(self, descriptor: int) -> None:
+        self._fail("fsync")
+        super().fsync(descriptor)
+
+    def close(self, descriptor: int) -> None:
+        super().close(descriptor)
+        self._fail("close")
+
+    def rename(self, source: Path, target: Path) -> None:
+        self._fail("rename")
+        super().rename(source, target)
+
+    def unlink(self, path: Path) -> None:
+        self._fail("unlink")
+        super().unlink(path)
 
 
 def opened(

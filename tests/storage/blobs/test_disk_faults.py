@@ -15,48 +15,10 @@ import pytest
 from packshot.domain.errors import PackshotError, StoreFull, Unavailable
 from packshot.storage.blobs import Bytes, Staged
 from packshot.storage.blobs.disk import DiskBlobs, Files
-from storage.blobs.opening import key_for, opened, stored, uploaded
+from storage.blobs.opening import Failing, key_for, opened, stored, uploaded
 from storage.blobs.opening import staged as staged_names
 
 DATA = b"the bytes of a picture" * 1_000
-
-
-class Failing(Files):
-    """Fails the `at`-th call of one operation, after having done half of it where that is possible."""
-
-    def __init__(self, operation: str, number: int, at: int = 1) -> None:
-        self.operation, self.number, self.left = operation, number, at
-
-    def _fail(self, operation: str) -> None:
-        if operation == self.operation:
-            self.left -= 1
-            if self.left == 0:
-                raise OSError(self.number, os.strerror(self.number))
-
-    def open_new(self, path: Path) -> int:
-        self._fail("open")
-        return super().open_new(path)
-
-    def write(self, descriptor: int, data: Bytes) -> None:
-        super().write(descriptor, memoryview(data)[: len(data) // 2])
-        self._fail("write")
-        super().write(descriptor, memoryview(data)[len(data) // 2 :])
-
-    def fsync(self, descriptor: int) -> None:
-        self._fail("fsync")
-        super().fsync(descriptor)
-
-    def close(self, descriptor: int) -> None:
-        super().close(descriptor)
-        self._fail("close")
-
-    def rename(self, source: Path, target: Path) -> None:
-        self._fail("rename")
-        super().rename(source, target)
-
-    def unlink(self, path: Path) -> None:
-        self._fail("unlink")
-        super().unlink(path)
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT], ids=lambda number: errno.errorcode[number])

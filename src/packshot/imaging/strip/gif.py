@@ -5,7 +5,8 @@ import struct
 from collections.abc import Iterator
 
 from packshot.imaging.probe.reader import cut_off
-from packshot.imaging.strip.parts import GONE, Keep, Part
+from packshot.imaging.strip import profiles
+from packshot.imaging.strip.parts import GONE, Keep, Part, bounded
 
 _SCREEN = struct.Struct("<6xHHBBB")
 _DESCRIPTOR = struct.Struct("<xHHHHB")
@@ -17,10 +18,22 @@ _SHORT_BYTES = 64
 """More than the timing of a frame or a loop takes: whatever is longer carries something else."""
 _LOOPS = (b"\x0bNETSCAPE2.0", b"\x0bANIMEXTS1.0")
 _PROFILE = b"\x0bICCRGBG1012"
+_PROFILE_EXTENSION = bytes((_EXTENSION, _APPLICATION)) + _PROFILE
 
 
 def walk(view: memoryview, _keep: Keep) -> Iterator[Part]:
     """The parts of the copy, up to the trailer or, where it is missing, to the end of the file."""
+    parts = list(bounded(_parts(view)))
+    found = [part[len(_PROFILE_EXTENSION) :] for part in parts if _is_profile(part)]
+    stays = len(found) == 1 and profiles.stays(profiles.of_gif(found[0]))
+    yield from (part for part in parts if stays or not _is_profile(part))
+
+
+def _is_profile(part: Part) -> bool:
+    return part[: len(_PROFILE_EXTENSION)] == _PROFILE_EXTENSION
+
+
+def _parts(view: memoryview) -> Iterator[Part]:
     at = _SCREEN.size + _palette_bytes(_SCREEN.unpack_from(view, 0)[2])
     yield view[:at]
     frames = 0

@@ -5,8 +5,8 @@ import struct
 from collections.abc import Callable, Iterator
 
 from packshot.imaging.probe.reader import cut_off, damaged
-from packshot.imaging.strip import exif, photoshop
-from packshot.imaging.strip.parts import GONE, Keep, Part
+from packshot.imaging.strip import exif, photoshop, profiles
+from packshot.imaging.strip.parts import GONE, Keep, Part, bounded
 
 _MARKER = re.compile(rb"\xff[^\0\xff]")
 # Inside a scan, restarts and stuffed bytes belong to the pixels.
@@ -22,12 +22,22 @@ _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _TABLES = frozenset({0xC4, 0xCC, 0xDB, 0xDC, 0xDD})
 _APPLICATIONS = frozenset(range(0xE0, 0xF0)) | {0xFE}
 
+_PROFILE = b"\xff\xe2"
+"""How the segments of a colour profile begin, and no other part of a copy."""
 _COLOUR_BYTES = 12
 """As much of JFIF as stands before its thumbnail, and all of Adobe's segment."""
 
 
 def walk(view: memoryview, keep: Keep) -> Iterator[Part]:
     """The parts of the copy, up to the end marker or, where it is missing, to the end of the last scan."""
+    parts = list(bounded(_parts(view, keep)))
+    # A profile is cut into segments, which may stand anywhere.
+    profile = [bytes(part) for part in parts if part[:2] == _PROFILE]
+    stays = profiles.stays(profiles.of_jpeg(profile))
+    yield from (part for part in parts if stays or part[:2] != _PROFILE)
+
+
+def _parts(view: memoryview, keep: Keep) -> Iterator[Part]:
     yield view[:2]
     at, scans, exif_seen = 2, 0, False
     while (found := _MARKER.search(view, at)) and view[found.end() - 1] != _END:

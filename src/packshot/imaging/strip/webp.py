@@ -4,7 +4,7 @@ import struct
 from collections.abc import Iterator
 
 from packshot.imaging.probe.reader import cut_off, damaged
-from packshot.imaging.strip import exif
+from packshot.imaging.strip import exif, profiles
 from packshot.imaging.strip.parts import GONE, Keep, Part, bounded
 
 _CHUNK = struct.Struct("<4sI")
@@ -14,7 +14,8 @@ _FRAME_HEADER_BYTES = 16
 _CANVAS_BYTES = 10
 
 _BITSTREAMS = (b"VP8 ", b"VP8L")
-_STAY = frozenset({b"ALPH", b"ANIM", b"ICCP", *_BITSTREAMS})
+_STAY = frozenset({b"ALPH", b"ANIM", *_BITSTREAMS})
+_ONCE = frozenset({b"EXIF", b"ICCP"})
 _IN_FRAMES = frozenset({b"ALPH", *_BITSTREAMS})
 _PROFILE, _TRANSPARENT, _EXIF, _ANIMATED = 0x20, 0x10, 0x08, 0x02
 
@@ -48,20 +49,29 @@ def _chunks(view: memoryview, at: int, end: int) -> Iterator[tuple[bytes, memory
 
 def _extended(view: memoryview, canvas: Part, end: int, keep: Keep) -> Iterator[Part]:
     """The canvas, which says what there is, and the chunks."""
-    small = _exif(_chunks(view, _FIRST_CHUNK_AT, end), keep)
-    flags = canvas[0] & (_PROFILE | _TRANSPARENT | _ANIMATED) | (_EXIF if small else 0)
+    once = _firsts(_chunks(view, _FIRST_CHUNK_AT, end))
+    small = exif.rebuilt(once[b"EXIF"], keep) if b"EXIF" in once else b""
+    coloured = profiles.stays(once.get(b"ICCP"))
+    stay = _STAY | {b"ICCP"} if coloured else _STAY
+    flags = canvas[0] & (_TRANSPARENT | _ANIMATED | _PROFILE * coloured) | (_EXIF if small else 0)
     yield from _chunk(b"VP8X", bytes((flags, 0, 0, 0)) + canvas[4:_CANVAS_BYTES])
     for kind, body in _chunks(view, _FIRST_CHUNK_AT, end):
         if kind == b"ANMF":
             yield from _frame(body)
         else:
-            yield from _chunk(kind, body) if kind in _STAY else (GONE,)
+            yield from _chunk(kind, body) if kind in stay else (GONE,)
+        stay -= {kind} & _ONCE
     if small:
         yield from _chunk(b"EXIF", small)
 
 
-def _exif(chunks: Iterator[tuple[bytes, memoryview]], keep: Keep) -> bytes:
-    return next((exif.rebuilt(body, keep) for kind, body in chunks if kind == b"EXIF"), b"")
+def _firsts(chunks: Iterator[tuple[bytes, memoryview]]) -> dict[bytes, memoryview]:
+    """What there should be once, and the first of it where there is more."""
+    found = dict[bytes, memoryview]()
+    for kind, body in chunks:
+        if kind in _ONCE:
+            found.setdefault(kind, body)
+    return found
 
 
 def _frame(body: memoryview) -> Iterator[Part]:

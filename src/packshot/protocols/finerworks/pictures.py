@@ -8,7 +8,7 @@ from msgspec import UNSET
 
 from packshot.domain.errors import InvalidRequest, InvalidValue, MissingField
 from packshot.domain.originals import Privacy
-from packshot.domain.renditions import Fit, Format, RenditionSpec, at_density, key, wished
+from packshot.domain.renditions import FORMATS, MAX_DENSITY, Fit, RenditionSpec, at_density, key, wished
 from packshot.protocols.finerworks import wire
 from packshot.protocols.finerworks.call import Answer, Call
 from packshot.protocols.finerworks.guids import about, missed, named
@@ -19,10 +19,8 @@ from packshot.services.pictures import Change
 
 MAX_IMAGES = 50
 MAX_RENDITIONS = 100
-MAX_DENSITY = 8
 
 _COLOUR = re.compile(r"#?[0-9a-f]{6}", re.IGNORECASE)
-_FORMATS: dict[str, Format] = {name: name for name in get_args(Format)} | {"jpg": "jpeg"}
 _FITS: dict[str, Fit] = {name: name for name in get_args(Fit)}
 _PRIVACIES: dict[str, Privacy] = {name: name for name in get_args(Privacy)}
 
@@ -115,7 +113,7 @@ def _rendition(call: Call, value: Any, within: str) -> str:
 
 
 def _name(fields: wire.Fields) -> str:
-    form = _word(fields, "format", _FORMATS)
+    form = _word(fields, "format", FORMATS)
     spec = RenditionSpec(
         wire.integer(fields, "width"),
         wire.integer(fields, "height"),
