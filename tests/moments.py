@@ -12,7 +12,7 @@ from build import Clock, make_image
 from packshot.domain.access import Principal
 from packshot.domain.originals import Original
 from packshot.services import images, upkeep
-from packshot.services.core import Core, UpkeepSettings
+from packshot.services.core import Core, TrashSettings, UpkeepSettings
 from packshot.storage import images as image_rows
 from packshot.storage.blobs import BlobStore, Bytes, Staged
 from packshot.storage.blobs.disk import DiskBlobs
@@ -87,10 +87,10 @@ def with_moments(core: Core, **acts: Act) -> Core:
     return dataclasses.replace(core, blobs=Moments(core.blobs, **acts))
 
 
-def with_ages(core: Core, young_s: int = 0, retention_s: int = 0, grace_s: int = 86_400) -> Core:
-    """The core with these upkeep settings."""
+def with_ages(core: Core, young_s: int = 0, retention_s: int = 0, grace_s: int = 86_400, keep_s: int = 0) -> Core:
+    """The core with these upkeep settings, and a trash that keeps nothing unless it is told to."""
     upkeep = UpkeepSettings(young_s=young_s, retention_s=retention_s, grace_s=grace_s)
-    return dataclasses.replace(core, upkeep=upkeep)
+    return dataclasses.replace(core, upkeep=upkeep, trash=TrashSettings(keep_s))
 
 
 async def original_of(core: Core, account_id: int, image_id: int) -> Original:
@@ -128,6 +128,7 @@ async def make_orphan(core: Core, caller: Principal, product_id: int, data: byte
     image = await make_image(core, caller, product_id, data)
     key = (await original_of(core, caller.account_id, image.id)).key
     await images.remove_from_product(core, caller, product_id, image.id)
+    await upkeep.empty_trash(with_ages(core))
     return key
 
 
@@ -138,7 +139,8 @@ def age(path: Path, seconds: float) -> None:
 
 
 async def dooming(core: Core, clock: Clock) -> int:
-    """Doom in the next second."""
+    """Empty the trash, and doom in the next second."""
+    await upkeep.empty_trash(with_ages(core))
     clock.advance(1)
     return await upkeep.doom(core)
 

@@ -57,7 +57,7 @@ def walks(path: Path, statements: Statements) -> list[str]:
     return [
         f"{step}: {sql}"
         for step, sql in steps_of(path, statements)
-        if re.match(r"SCAN (?!CONSTANT ROW)|USE TEMP B-TREE", step)
+        if re.match(r"SCAN (?!(?:\d+ )?CONSTANT ROW)|USE TEMP B-TREE", step)
     ]
 
 

@@ -45,7 +45,7 @@ def test_every_setting_is_documented_with_its_default(name: str) -> None:
 def test_every_command_and_option_is_documented() -> None:
     group = typer.main.get_command(cli)
     commands = {"serve", "init", "doctor", "webhook", "catalog", "account", "user", "app", "fault", "requests", "reset"}
-    commands |= {"event", "keys", "image"}
+    commands |= {"event", "keys", "image", "trash"}
 
     assert set(group.commands) == commands  # type: ignore[attr-defined]
     for name in commands:

@@ -19,7 +19,7 @@ from packshot.domain.renditions import presets
 from packshot.emulator.faults import Faults
 from packshot.emulator.recorder import Recorder, recorded
 from packshot.imaging.pool import Workers
-from packshot.observability import REQUEST_ID, Asgi, Metrics, RequestLog, observed
+from packshot.observability import Asgi, Metrics, RequestLog, observed
 from packshot.protocols.bitrix.limits import limiter
 from packshot.protocols.bitrix.oauth import PREFIX, OAuth
 from packshot.protocols.bitrix.routes import Bitrix
@@ -27,6 +27,7 @@ from packshot.protocols.body import InFlight
 from packshot.protocols.finerworks.routes import OWN_PREFIX, FinerWorks
 from packshot.services import keyring
 from packshot.services.attempts import Attempts
+from packshot.services.calls import REQUEST_ID
 from packshot.services.core import Core
 from packshot.services.making import Making
 from packshot.services.outbound import Outbound
@@ -79,6 +80,7 @@ async def open_core(
             downloads=settings.downloads,
             upkeep=settings.upkeep,
             events=settings.events,
+            trash=settings.trash,
             libraries=settings.finerworks,
             outbound=outbound,
             intake=settings.intake,

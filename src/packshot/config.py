@@ -36,6 +36,7 @@ from packshot.services.core import (
     IntakeSettings,
     OriginalSettings,
     RenditionSettings,
+    TrashSettings,
     UpkeepSettings,
 )
 from packshot.services.outbound import OutboundSettings
@@ -93,6 +94,7 @@ class Settings(msgspec.Struct, frozen=True):
     workers: WorkerSettings = WorkerSettings()
     prints: PrintLimits = PrintLimits()
     requests: BodyLimits = BodyLimits()
+    trash: TrashSettings = TrashSettings()
     upkeep: UpkeepSettings = UpkeepSettings()
     log: LogSettings = LogSettings()
 

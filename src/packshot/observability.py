@@ -8,7 +8,6 @@ import secrets
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
-from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple, TextIO
@@ -17,10 +16,10 @@ import msgspec
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
+from packshot.services.calls import REQUEST_ID
+
 Scope = dict[str, Any]
 Asgi = Callable[[Scope, Any, Any], Awaitable[None]]
-
-REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 
 FLUSH_S = 0.1
 """How long a request's log line waits for company."""

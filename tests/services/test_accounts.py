@@ -8,9 +8,10 @@ from argon2.exceptions import VerifyMismatchError
 
 import pictures
 from build import Clock, make_image, make_product
+from moments import dooming
 from packshot.domain.access import Principal
 from packshot.domain.errors import Conflict, InvalidValue, NotFound, StoreFull, Unauthenticated
-from packshot.services import access, accounts, images, setup, upkeep, users
+from packshot.services import access, accounts, images, setup, users
 from packshot.services.core import Core
 from packshot.services.setup import Seed
 from packshot.storage import accounts as rows
@@ -214,7 +215,7 @@ async def test_new_blobs_use_up_a_quota_and_doomed_ones_give_it_back(
 
     await images.remove_from_product(core, admin, product_id, image.id)
     clock.advance(4_000)
-    await upkeep.doom(core)
+    await dooming(core, clock)
 
     assert await room(core, admin.account_id, len(shirt))
     assert not await room(core, admin.account_id, len(shirt) + 1)

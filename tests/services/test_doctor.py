@@ -7,12 +7,12 @@ import pytest
 
 import pictures
 from build import Clock, believing, fail_loudly, make_image, make_library_image, make_product
-from moments import original_of, path_of
+from moments import dooming, original_of, path_of
 from packshot import app
 from packshot.config import Settings
 from packshot.domain.access import Principal
 from packshot.domain.products import Kind
-from packshot.services import doctor, images, products, setup, upkeep
+from packshot.services import doctor, images, products, setup
 from packshot.services.core import Core
 from packshot.services.doctor import Finding
 from packshot.services.originals import Upload
@@ -148,7 +148,7 @@ async def test_a_doomed_blob_whose_file_is_gone_is_a_reap_under_way(core: Core, 
     key = (await original_of(core, admin.account_id, image.id)).key
     await images.remove_from_product(core, admin, product_id, image.id)
     clock.advance(2 * 3_600)
-    await upkeep.doom(core)
+    await dooming(core, clock)
     path_of(core, key).unlink()
 
     assert await wrong(core) == []

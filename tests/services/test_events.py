@@ -1,5 +1,6 @@
 """What a change notes, for whom, and that it is noted with the change or not at all."""
 
+import dataclasses
 import json
 
 import pytest
@@ -12,7 +13,7 @@ from packshot.domain.errors import Conflict, Forbidden, InvalidValue, NotFound
 from packshot.domain.events import EVENTS, MAX_HANDLERS, TEST, Listener
 from packshot.domain.paging import Ordering, Query
 from packshot.domain.products import Kind
-from packshot.services import events, handlers, images, offline, products
+from packshot.services import calls, events, handlers, images, offline, products
 from packshot.services.core import Core, EventSettings
 from packshot.services.handlers import Binding
 from packshot.services.originals import Upload
@@ -77,7 +78,7 @@ async def test_one_call_notes_one_change_of_the_product_however_many_pictures_it
 async def test_an_image_changes_no_product_where_the_setting_says_so(core: Core, admin: Principal) -> None:
     await listen_to_everything(core)
     product_id = await make_product(core, admin)
-    events.begin(EventSettings(image_changes_product=False), "")
+    calls.begin(dataclasses.replace(core, events=EventSettings(image_changes_product=False)), "")
 
     await make_image(core, admin, product_id, pictures.png())
 
@@ -320,10 +321,10 @@ async def test_an_application_does_not_hear_of_the_changes_that_it_names_by_its_
     core: Core, admin: Principal, acting: Principal
 ) -> None:
     del admin
-    events.begin(core.events, "shop")
+    calls.begin(core, "", "shop")
     await make_product(core, acting)
     own = await listed(core, acting)
-    events.begin(core.events, "other")
+    calls.begin(core, "", "other")
 
     await make_product(core, acting)
 

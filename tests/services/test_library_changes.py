@@ -1,5 +1,6 @@
 """Images of libraries added, deleted, selected and expired: what is noted, who may, and all of it or nothing."""
 
+import dataclasses
 from uuid import uuid4
 
 import msgspec
@@ -18,7 +19,7 @@ from build import (
 from packshot.domain.access import Principal
 from packshot.domain.errors import Conflict, Forbidden, InvalidValue
 from packshot.domain.libraries import Files, NewLibraryImage, Place
-from packshot.services import events, handlers, libraries, selections
+from packshot.services import calls, handlers, libraries, selections
 from packshot.services.core import Core, EventSettings
 from packshot.storage.database import Row
 from receiver import noted
@@ -94,7 +95,7 @@ async def test_whoever_listens_to_one_event_hears_that_one(core: Core, admin: Pr
 async def test_a_deletion_changes_no_product_where_the_setting_says_so(core: Core, admin: Principal) -> None:
     image = await make_image(core, admin, await make_product(core, admin), pictures.png())
     await listen(core)
-    events.begin(EventSettings(image_changes_product=False), "")
+    calls.begin(dataclasses.replace(core, events=EventSettings(image_changes_product=False)), "")
 
     await libraries.remove_images(core, admin, [image.guid], None)
 

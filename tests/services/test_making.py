@@ -16,8 +16,8 @@ from packshot.domain.errors import (
     Unavailable,
     UndecodableImage,
 )
-from packshot.observability import REQUEST_ID
 from packshot.services import making
+from packshot.services.calls import REQUEST_ID
 from packshot.services.making import Making
 
 KEY = ("blob", "card.webp")

@@ -89,11 +89,12 @@ async def test_another_accounts_image_is_not_there(core: Core, admin: Principal,
     assert await images.find_original(core.db, other.account_id, image.id) is None
     assert await images.of_products(core.db, other.account_id, [image.product_id]) == []
     assert (await images.list_images(core.db, other.account_id, image.product_id, Query())).rows == []
-    assert not await core.db.write(lambda tx: images.remove_image(tx, other.account_id, image.product_id, image.id))
+    await core.db.write(lambda tx: library.remove_images(tx, other.account_id, [image.id]))
     assert await images.find_in_role(core.db, other.account_id, image.product_id, image.role) is None
     assert await images.of_family(core.db, other.account_id, image.product_id) == []
     await make_inventory_product(core, admin, image.guid)
-    assert not await core.db.write(lambda tx: images.detach_sold(tx, other.account_id, [image.id]))
+    assert await images.of_sold(core.db, other.account_id, [image.id]) == set()
+    await core.db.write(lambda tx: images.detach(tx, other.account_id, [image.id]))
     assert await images.find_image(core.db, 1, image.product_id, image.id) == image
 
 
@@ -104,7 +105,8 @@ async def test_images_are_found_by_what_names_them_however_many_their_product_an
 
     async def work(tx: Tx) -> None:
         await images.find_in_role(tx, 1, 1, "detail")
-        await images.detach_sold(tx, 1, ids)
+        await images.of_sold(tx, 1, ids)
+        await images.detach(tx, 1, ids)
         await library.remove_images(tx, 1, ids)
 
     statements.clear()

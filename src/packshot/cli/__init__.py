@@ -19,6 +19,7 @@ from packshot.cli import (
     requests,
     reset,
     serve,
+    trash,
     user,
     webhook,
 )
@@ -51,6 +52,7 @@ cli.add_typer(catalog.cli, name="catalog")
 cli.add_typer(fault.cli, name="fault")
 cli.add_typer(image.cli, name="image")
 cli.add_typer(event.cli, name="event")
+cli.add_typer(trash.cli, name="trash")
 
 
 def _version(wanted: bool) -> None:

@@ -26,7 +26,7 @@ EXIT_USAGE = 2
 _SHOWN_BY = {
     "account": "account list", "user": "user list", "webhook": "webhook list", "application": "app list",
     "catalog": "catalog list", "pair of keys": "keys list", "outgoing webhook": "event hook list",
-    "event": "event pending",
+    "event": "event pending", "deletion": "trash list",
 }  # fmt: skip
 
 Data = Annotated[Path, typer.Option("--data", envvar="PACKSHOT_DATA", help="The data folder.", metavar="FOLDER")]

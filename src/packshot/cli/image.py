@@ -18,7 +18,7 @@ from packshot.domain.errors import NotFound
 from packshot.domain.images import ImageRole
 from packshot.domain.libraries import LibraryImage
 from packshot.domain.originals import Privacy
-from packshot.services import events, hosting, pictures, setup
+from packshot.services import calls, hosting, pictures, setup
 from packshot.services.access import account_called
 from packshot.services.core import Core
 from packshot.services.pictures import Change, Described
@@ -169,7 +169,7 @@ def _with_image(image: str, store: tuple[Path, str, Path | None], use: Use[Resul
     shared = msgspec.structs.replace(settings.finerworks, shared_library=True)
 
     async def found(core: Core) -> Result:
-        events.begin(core.events, "")
+        calls.begin(core, "packshot image")
         caller = Principal(await account_called(core, account), 0, "administrator", frozenset(), 0)
         name = image.strip().lower()
         guid = await pictures.guid_of(core, caller, int(name)) if _ID.fullmatch(name) else name

@@ -16,6 +16,7 @@ EVENTS: dict[str, str] = {
     "PACKSHOT.IMAGE.ON.ADD": "catalog",
     "PACKSHOT.IMAGE.ON.UPDATE": "catalog",
     "PACKSHOT.IMAGE.ON.DELETE": "catalog",
+    "PACKSHOT.IMAGE.ON.RESTORE": "catalog",
 }
 """Every event there is, with the scope that a credential needs to listen to it."""
 

@@ -47,6 +47,12 @@ class UpkeepSettings(msgspec.Struct, frozen=True):
     grace_s: int = DAY_S
 
 
+class TrashSettings(msgspec.Struct, frozen=True):
+    """What is deleted can be taken back for `keep_s` seconds, with `packshot trash`."""
+
+    keep_s: int = 30 * DAY_S
+
+
 class EventSettings(msgspec.Struct, frozen=True):
     """What is told to those who listen.
 
@@ -139,6 +145,7 @@ class Core:
     downloads: DownloadSettings
     upkeep: UpkeepSettings
     events: EventSettings
+    trash: TrashSettings
     libraries: LibrarySettings
     outbound: Outbound
     intake: IntakeSettings

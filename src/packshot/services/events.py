@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterable
-from contextvars import ContextVar
 from typing import Literal
 
 import msgspec
@@ -13,27 +12,16 @@ from packshot.domain.events import INSTALL, Data, Listener
 from packshot.domain.images import ProductImage
 from packshot.domain.libraries import LibraryImage
 from packshot.domain.products import Kind
-from packshot.services.core import EventSettings
+from packshot.services import calls
 from packshot.storage import accounts, applications, handlers, offline, outbox, products
 from packshot.storage.database import Tx
 
 ProductEvent = Literal["CATALOG.PRODUCT.ON.ADD", "CATALOG.PRODUCT.ON.UPDATE", "CATALOG.PRODUCT.ON.DELETE"]
-ImageEvent = Literal["PACKSHOT.IMAGE.ON.ADD", "PACKSHOT.IMAGE.ON.UPDATE", "PACKSHOT.IMAGE.ON.DELETE"]
-
-_CONNECTOR: ContextVar[str] = ContextVar("connector", default="")
-_IMAGES_COUNT: ContextVar[bool] = ContextVar("images_count", default=True)
+ImageEvent = Literal[
+    "PACKSHOT.IMAGE.ON.ADD", "PACKSHOT.IMAGE.ON.UPDATE", "PACKSHOT.IMAGE.ON.DELETE", "PACKSHOT.IMAGE.ON.RESTORE"
+]
 
 _encoder = msgspec.json.Encoder()
-
-
-def begin(settings: EventSettings, connector: str) -> None:
-    """Say how the changes of this call are noted; works see it, since the context of a call goes along with them.
-
-    *connector* is the key that an application names its changes by: its own offline handlers of that key do not
-    hear of them.
-    """
-    _CONNECTOR.set(connector)
-    _IMAGES_COUNT.set(settings.image_changes_product)
 
 
 async def note_product(tx: Tx, caller: Principal, event: ProductEvent, product_id: int, kind: int, now: int) -> None:
@@ -71,7 +59,7 @@ async def _note_all(
 
 async def note_new_looks(tx: Tx, caller: Principal, product_ids: Iterable[int], now: int) -> None:
     """Note that a call changed nothing but images of products: that changes them, unless the settings say otherwise."""
-    if not _IMAGES_COUNT.get():
+    if not calls.current().image_changes_product:
         return
     listeners = await handlers.of_listeners(tx, caller.account_id, "CATALOG.PRODUCT.ON.UPDATE")
     for product_id in product_ids if listeners else ():
@@ -116,4 +104,4 @@ async def _somebody(tx: Tx, application_id: int | None) -> int:
 
 
 def _is_own(caller: Principal, listener: Listener) -> bool:
-    return caller.application_id == listener.application_id and _CONNECTOR.get() == listener.connector
+    return caller.application_id == listener.application_id and calls.current().connector == listener.connector

@@ -7,7 +7,7 @@ from packshot.domain.access import Principal, require_right
 from packshot.domain.errors import InvalidRequest, NotFound
 from packshot.domain.images import SINGLE_ROLES, ImageRole, NewImage, ProductImage, file_name, keyed_address
 from packshot.domain.paging import Page, Query
-from packshot.services import events, originals
+from packshot.services import events, originals, trash
 from packshot.services.access import random_text
 from packshot.services.core import Core
 from packshot.services.originals import Upload
@@ -88,14 +88,24 @@ async def let_go(tx: Tx, caller: Principal, leaving: Sequence[ProductImage], now
     sold: set[int] = set()
     for first in range(0, len(leaving), AT_ONCE):
         ids = [image.id for image in leaving[first : first + AT_ONCE]]
-        sold |= await images.detach_sold(tx, caller.account_id, ids)
-        if unsold := [image_id for image_id in ids if image_id not in sold]:
-            await library.remove_images(tx, caller.account_id, unsold)
+        staying = await images.of_sold(tx, caller.account_id, ids)
+        await trash.take_places(tx, caller, sorted(staying), now)
+        await images.detach(tx, caller.account_id, sorted(staying))
+        unsold = [image_id for image_id in ids if image_id not in staying]
+        await trash.take_images(tx, caller, unsold, now)
+        await library.remove_images(tx, caller.account_id, unsold)
+        sold |= staying
     for image in leaving[:MAX_NOTED]:
         if image.id in sold:
             await events.note_detached(tx, caller, image, now)
         else:
             await events.note_images(tx, caller, "PACKSHOT.IMAGE.ON.DELETE", [image], now)
+
+
+async def remove_files(tx: Tx, caller: Principal, image_ids: Sequence[int], now: int) -> None:
+    """Move the files of property values into the trash inside a work, and their values with them."""
+    await trash.take_images(tx, caller, image_ids, now)
+    await library.remove_images(tx, caller.account_id, image_ids)
 
 
 async def get(core: Core, caller: Principal, product_id: int, image_id: int) -> ProductImage:
@@ -127,9 +137,11 @@ async def remove_from_product(core: Core, caller: Principal, product_id: int, im
     now = core.now()
 
     async def work(tx: Tx) -> bool:
-        gone = await images.remove_image(tx, caller.account_id, product_id, image_id)
+        gone = await images.find_image(tx, caller.account_id, product_id, image_id)
         if gone is None:
             return False
+        await trash.take_images(tx, caller, [image_id], now)
+        await library.remove_images(tx, caller.account_id, [image_id])
         await events.note_images(tx, caller, "PACKSHOT.IMAGE.ON.DELETE", [gone], now)
         await events.note_new_looks(tx, caller, [product_id], now)
         return True

@@ -7,7 +7,7 @@ from packshot.domain.errors import NotFound
 from packshot.domain.inventory import LINK_FIELDS, InventoryChange, InventoryProduct, NewInventoryProduct, changed
 from packshot.domain.libraries import LibraryImage, Place
 from packshot.domain.paging import Page, Query
-from packshot.services import libraries
+from packshot.services import libraries, trash
 from packshot.services.core import Core
 from packshot.storage import inventory
 from packshot.storage.database import Tx
@@ -108,7 +108,14 @@ async def remove(core: Core, caller: Principal, skus: Collection[str]) -> set[st
         Unavailable: the store cannot be written to.
     """
     require_right(caller, "image:write")
-    return await core.db.write(lambda tx: inventory.remove_skus(tx, caller.account_id, skus))
+    now = core.now()
+
+    async def work(tx: Tx) -> set[str]:
+        products = await inventory.of_skus(tx, caller.account_id, skus)
+        await trash.take_inventory(tx, caller, [product.id for product in products], now)
+        return await inventory.remove_skus(tx, caller.account_id, skus)
+
+    return await core.db.write(work)
 
 
 async def disconnect(core: Core, caller: Principal, platform: str) -> None:
@@ -119,4 +126,10 @@ async def disconnect(core: Core, caller: Principal, platform: str) -> None:
         Unavailable: the store cannot be written to.
     """
     require_right(caller, "image:write")
-    await core.db.write(lambda tx: inventory.unlink(tx, caller.account_id, LINK_FIELDS[platform]))
+    now = core.now()
+
+    async def work(tx: Tx) -> None:
+        await trash.take_links(tx, caller, LINK_FIELDS[platform], now)
+        await inventory.unlink(tx, caller.account_id, LINK_FIELDS[platform])
+
+    await core.db.write(work)

@@ -8,7 +8,7 @@ from packshot.domain.access import Principal, require_right
 from packshot.domain.errors import InvalidValue
 from packshot.domain.libraries import ImageChange, LibraryImage, NewLibraryImage, Place, Wanted
 from packshot.domain.paging import Page
-from packshot.services import events
+from packshot.services import events, trash
 from packshot.services.core import Core
 from packshot.storage import library, library_lists
 from packshot.storage.database import Reads, Tx
@@ -153,7 +153,7 @@ async def expire(core: Core) -> int:
         batch = await library.of_expired(tx, now, BATCH)
         for account_id in {account_id for account_id, _ in batch}:
             nobody = Principal(account_id, 0, "administrator", frozenset(), 0)
-            await take(tx, nobody, [image for owner_id, image in batch if owner_id == account_id], now)
+            await _take(tx, nobody, [image for owner_id, image in batch if owner_id == account_id], now)
         return len(batch)
 
     while gone := await core.db.write(work):
@@ -162,10 +162,13 @@ async def expire(core: Core) -> int:
 
 
 async def take(tx: Tx, caller: Principal, images: Sequence[LibraryImage], now: int) -> None:
-    """Delete images inside a work, with their inventory products and places in selections, and note it.
+    """Move images into the trash inside a work, with their inventory products and places in selections, and note it."""
+    await trash.take_images(tx, caller, [image.id for image in images], now)
+    await _take(tx, caller, images, now)
 
-    The bytes stay until upkeep finds that nothing points at them.
-    """
+
+async def _take(tx: Tx, caller: Principal, images: Sequence[LibraryImage], now: int) -> None:
+    """Delete them for good; their bytes stay until upkeep finds that nothing points at them."""
     if not images:
         return
     await library.remove_images(tx, caller.account_id, [image.id for image in images])

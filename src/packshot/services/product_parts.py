@@ -150,8 +150,8 @@ async def _change_gallery(tx: Tx, hand: Hand, one: Declared, new: NewValues) -> 
 async def _change_files(tx: Tx, hand: Hand, property_id: int, there: list[PropertyValue], new: NewValues) -> None:
     account_id = hand.caller.account_id
     files = {value.id: value.image for value in there if value.image}
-    for value_id in _leaving(property_id, list(files), new):
-        await image_rows.remove_value(tx, account_id, hand.product_id, files[value_id].id)
+    leaving = [files[value_id].id for value_id in _leaving(property_id, list(files), new)]
+    await images.remove_files(tx, hand.caller, leaving, hand.now)
     for value in new.values:
         if isinstance(value, File):
             image = await _put(tx, hand, "more", value.upload, property_id)

@@ -25,7 +25,7 @@ from packshot.domain.products import (
     check_fields,
     settable,
 )
-from packshot.services import events, originals, product_parts
+from packshot.services import events, originals, product_parts, trash
 from packshot.services.core import Core
 from packshot.services.images import let_go
 from packshot.services.product_parts import NOTHING, Hand, Parts
@@ -193,6 +193,7 @@ async def remove(core: Core, caller: Principal, product_id: int, kinds: Collecti
         fields = await _require(tx, caller, product_id, kinds)
         gone = [*await products.of_parent(tx, caller.account_id, product_id), (product_id, int(fields["kind"] or 0))]
         await let_go(tx, caller, await images.of_family(tx, caller.account_id, product_id), now)
+        await trash.take_products(tx, caller, [product_id, *(one for one, _ in gone[:-1])], now)
         await products.remove_product(tx, caller.account_id, product_id)
         if fields["parent_id"]:
             await products.settle_parent(tx, caller.account_id, int(fields["parent_id"]))

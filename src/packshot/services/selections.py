@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from packshot.domain.access import Principal, require_right
-from packshot.services import libraries
+from packshot.services import libraries, trash
 from packshot.services.core import Core
 from packshot.storage import selections
 from packshot.storage.database import Tx
@@ -18,9 +18,11 @@ async def replace(core: Core, caller: Principal, guid: str, image_guids: Sequenc
         Unavailable: the store cannot be written to.
     """
     require_right(caller, "image:write")
+    now = core.now()
 
     async def work(tx: Tx) -> list[str]:
         images = await libraries.found(tx, core, caller, image_guids)
+        await trash.take_selection(tx, caller, guid, now)
         await selections.replace(tx, caller.account_id, guid, [image.id for image in images])
         return [image.guid for image in images]
 

@@ -15,7 +15,7 @@ import structlog
 from packshot.domain.errors import PackshotError
 from packshot.services import deliveries, libraries
 from packshot.services.core import DAY_S, Core
-from packshot.storage import blob_rows, tokens
+from packshot.storage import blob_rows, tokens, trash
 
 BATCH = 500
 _SECOND = 1_000_000
@@ -27,7 +27,8 @@ class Round(msgspec.Struct, frozen=True):
     """What one round did: orphans doomed, doomed blobs deleted, unknown files and unfinished uploads swept.
 
     `ended`: rows of codes, tokens and logins that were purged. `expired`: images deleted from temporary libraries.
-    `renditions`: files deleted from their cache, along with their originals or for want of room.
+    `renditions`: files deleted from their cache, along with their originals or for want of room. `given_up`: deletions
+    whose things are in the trash no longer.
     """
 
     doomed: int = 0
@@ -37,6 +38,7 @@ class Round(msgspec.Struct, frozen=True):
     ended: int = 0
     expired: int = 0
     renditions: int = 0
+    given_up: int = 0
 
 
 async def run_for_ever(core: Core) -> None:
@@ -61,6 +63,7 @@ async def run_once(core: Core) -> Round:
     staging = await core.blobs.sweep_staging(core.upkeep.grace_s)
     await deliveries.purge(core)
     expired = await libraries.expire(core)
+    given_up = await empty_trash(core)
     return Round(
         doomed=await doom(core),
         reaped=await reap(core),
@@ -69,6 +72,7 @@ async def run_once(core: Core) -> Round:
         ended=await purge(core),
         expired=expired,
         renditions=await sweep_renditions(core) + await core.renditions.trim(),
+        given_up=given_up,
     )
 
 
@@ -103,6 +107,14 @@ async def purge(core: Core) -> int:
     before = now - DAY_S * _SECOND
     while purged := await core.db.write(partial(tokens.purge, now=now, before=before, limit=BATCH)):
         count += purged
+    return count
+
+
+async def empty_trash(core: Core) -> int:
+    """Give up what has been in the trash for as long as it stays there; return how many deletions that were."""
+    before, count = core.now() - core.trash.keep_s * _SECOND, 0
+    while gone := await core.db.write(partial(trash.purge, before=before, limit=BATCH)):
+        count += gone
     return count
 
 

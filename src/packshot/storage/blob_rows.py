@@ -8,7 +8,10 @@ import msgspec
 from packshot.domain.originals import Looks, NewBlob
 from packshot.storage.database import Reads, Tx
 
-_UNREFERENCED = "NOT EXISTS (SELECT 1 FROM image WHERE image.blob_id = blob.id)"
+_UNREFERENCED = (
+    "NOT EXISTS (SELECT 1 FROM image WHERE image.blob_id = blob.id)"
+    " AND NOT EXISTS (SELECT 1 FROM trash WHERE trash.blob_id = blob.id)"
+)
 
 
 LOOKS = "b.orientation, b.has_alpha, b.profile, b.colour, b.thumbhash, b.phash"
@@ -78,12 +81,13 @@ async def mark_corrupt(tx: Tx, blob_id: int) -> None:
 
 
 async def heal(tx: Tx, account_id: int, digest: str, blob_id: int) -> None:
-    """Point images of corrupt blobs with the same digest at a blob that has those bytes again."""
-    await tx.run(
-        "UPDATE image SET blob_id = ?3 WHERE blob_id IN"
-        " (SELECT id FROM blob WHERE account_id = ?1 AND digest = ?2 AND state = 'corrupt')",
-        account_id, digest, blob_id,
-    )  # fmt: skip
+    """Point images of corrupt blobs with the same digest, in the trash too, at a blob that has those bytes again."""
+    for table in ("image", "trash"):
+        await tx.run(
+            f"UPDATE {table} SET blob_id = ?3 WHERE blob_id IN"
+            " (SELECT id FROM blob WHERE account_id = ?1 AND digest = ?2 AND state = 'corrupt')",
+            account_id, digest, blob_id,
+        )  # fmt: skip
 
 
 async def doom(tx: Tx, ids: range, created_before: int, now: int) -> int:

@@ -3,8 +3,8 @@
 from packshot.storage.database import Tx
 
 HELD = (
-    "property_value", "product_section", "inventory_link", "inventory_product", "selection", "image", "product",
-    "section", "property", "catalog",
+    "trash", "deletion", "property_value", "product_section", "inventory_link", "inventory_product", "selection",
+    "image", "product", "section", "property", "catalog",
 )  # fmt: skip
 """The tables that catalogs, libraries and all in them live in, those that point at others first."""
 

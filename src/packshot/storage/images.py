@@ -29,8 +29,6 @@ _IMAGES = Listing(
     },
 )
 
-_REMOVE = "DELETE FROM image WHERE product_id = ?1 AND account_id = ?2 AND {} RETURNING " + _COLUMNS
-
 _ORIGINAL = (
     "SELECT i.name, b.key, b.digest, b.size_bytes, b.media_type, b.state"
     " FROM image i JOIN blob b ON b.id = i.blob_id WHERE "
@@ -122,27 +120,26 @@ def searched(title: str, description: str, name: str) -> str:
     return "\n".join(part.replace("\n", " ") for part in (title, description, name)).casefold()
 
 
-async def remove_image(tx: Tx, account_id: int, product_id: int, image_id: int) -> ProductImage | None:
-    """Delete the image's row, never its bytes, and return it; None if it is not on that product."""
-    rows = await tx.all(_REMOVE.format("id = ?3 AND property_id IS NULL"), product_id, account_id, image_id)
-    return ProductImage(*rows[0]) if rows else None
-
-
-async def detach_sold(tx: Tx, account_id: int, ids: Sequence[int]) -> set[int]:
-    """Take those of the images that something is sold of off their products; return their ids."""
-    marks = placeholders(2, ids)
-    # The plus keeps SQLite from walking the account where the ids are many.
-    rows = await tx.all(
-        f"UPDATE image SET product_id = NULL, role = NULL WHERE +account_id = ?1 AND id IN ({marks})"
-        " AND EXISTS (SELECT 1 FROM inventory_product p WHERE p.image_id = image.id) RETURNING id",
+async def of_sold(reads: Reads, account_id: int, ids: Sequence[int]) -> set[int]:
+    """Those of the images that something is sold of."""
+    if not ids:
+        return set()
+    rows = await reads.all(
+        f"SELECT image_id FROM inventory_product WHERE image_id IN ({placeholders(2, ids)}) AND account_id = ?1",
         account_id, *ids,
     )  # fmt: skip
     return {row[0] for row in rows}
 
 
-async def remove_value(tx: Tx, account_id: int, product_id: int, image_id: int) -> None:
-    """Delete an image that is a property's value, and with it that value."""
-    await tx.all(_REMOVE.format("id = ?3 AND property_id IS NOT NULL"), product_id, account_id, image_id)
+async def detach(tx: Tx, account_id: int, ids: Sequence[int]) -> None:
+    """Take images off their products; they stay in the library."""
+    if ids:
+        # The plus keeps SQLite from walking the account where the ids are many.
+        await tx.run(
+            "UPDATE image SET product_id = NULL, role = NULL"
+            f" WHERE +account_id = ?1 AND id IN ({placeholders(2, ids)})",
+            account_id, *ids,
+        )  # fmt: skip
 
 
 def _original(row: Sequence[Any]) -> Original:

@@ -173,3 +173,13 @@ async def unlink(tx: Tx, account_id: int, fields: Collection[str]) -> None:
     """Cut the links of these fields on all products of the account."""
     marks = placeholders(2, fields)
     await tx.run(f"DELETE FROM inventory_link WHERE account_id = ?1 AND field IN ({marks})", account_id, *fields)
+
+
+async def has_free_link(reads: Reads, account_id: int, product_id: int, field: str) -> bool:
+    """Whether the account has that product, and it is not linked by that field."""
+    row = await reads.one(
+        "SELECT 1 FROM inventory_product p WHERE p.id = ?1 AND p.account_id = ?2"
+        " AND NOT EXISTS (SELECT 1 FROM inventory_link l WHERE l.product_id = p.id AND l.field = ?3)",
+        product_id, account_id, field,
+    )  # fmt: skip
+    return row is not None

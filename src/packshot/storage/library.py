@@ -29,6 +29,16 @@ async def of_guids(reads: Reads, account_id: int, guids: Sequence[str], now: int
     return [image(row) for row in rows]
 
 
+async def of_ids(reads: Reads, account_id: int, ids: Sequence[int]) -> list[LibraryImage]:
+    """The account's images with these ids, whatever library they are in, in no order."""
+    if not ids:
+        return []
+    rows = await reads.all(
+        f"SELECT {COLUMNS} FROM image i WHERE +i.account_id = ?1 AND i.id IN ({placeholders(2, ids)})", account_id, *ids
+    )
+    return [image(row) for row in rows]
+
+
 async def add_image(tx: Tx, account_id: int, new: NewLibraryImage, blob_id: int | None) -> int:
     """Insert an image and return its id. Raises a database error where the account has the guid already."""
     files = new.files
@@ -112,6 +122,8 @@ async def attach(tx: Tx, account_id: int, image_id: int, product_id: int, role: 
 
 async def remove_images(tx: Tx, account_id: int, ids: Sequence[int]) -> None:
     """Delete these images' rows, never their bytes; inventory products and places in selections go along."""
+    if not ids:
+        return
     marks = placeholders(2, ids)
     among = f"WHERE account_id = ?1 AND image_id IN ({marks})"
     # Left to the foreign keys, image by image, many would cost a tenth more: pages leave the cache half done.

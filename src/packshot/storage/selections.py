@@ -24,3 +24,9 @@ async def replace(tx: Tx, account_id: int, guid: str, image_ids: Sequence[int]) 
             "INSERT INTO selection (account_id, guid, position, image_id) VALUES (?1, ?2, ?3, ?4)",
             account_id, guid, position, image_id,
         )  # fmt: skip
+
+
+async def is_taken(reads: Reads, account_id: int, guid: str, position: int) -> bool:
+    """Whether the selection has an image at that place."""
+    sql = "SELECT 1 FROM selection WHERE account_id = ?1 AND guid = ?2 AND position = ?3"
+    return await reads.one(sql, account_id, guid, position) is not None

@@ -14,7 +14,7 @@ from packshot.protocols.bitrix.call import Answer, Call, File, Method
 from packshot.protocols.bitrix.errors import INTERNAL, BitrixSettings, WireError, to_wire
 from packshot.protocols.bitrix.limits import WINDOW_S, Limiter, Operated, require_time, spend_time
 from packshot.protocols.bitrix.simulate import simulate
-from packshot.services import events
+from packshot.services import calls
 
 _log = structlog.get_logger("packshot.bitrix")
 
@@ -30,7 +30,7 @@ async def perform(call: Call, method: Method) -> Answer | File:
     if method.application and call.caller.application_id is None:
         raise Forbidden("application")
     if method.changes:
-        events.begin(call.core.events, str(call.params.get("auth_connector", "")))
+        calls.begin(call.core, method.name, str(call.params.get("auth_connector", "")))
     if call.limiter is None or method.name == "batch":  # the commands of a batch count, each for its own method
         return await method.run(call)
     return await _metered(call, call.limiter, method)

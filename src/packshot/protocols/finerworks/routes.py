@@ -29,7 +29,7 @@ from packshot.protocols.finerworks.errors import (
     trouble,
 )
 from packshot.protocols.finerworks.methods import METHODS, OWN, UPLOADS
-from packshot.services import events
+from packshot.services import calls
 from packshot.services.core import Core
 
 Scope = dict[str, Any]
@@ -92,7 +92,7 @@ class FinerWorks:
         query = wire.query_fields(scope["query_string"])
         caller = await auth.by_keys(self.core, headers, query, self.settings)
         scope["packshot.mode"] = caller.mode
-        events.begin(self.core.events, "")
+        calls.begin(self.core, method.name)
         call = Call(self.core, caller, {}, query, self.zone, self.base_url(scope, headers), self.settings)
         if isinstance(method, Upload):
             return await method.run(call, self._body(scope, receive, headers))

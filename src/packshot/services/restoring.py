@@ -1,0 +1,226 @@
+"""Taking things out of the trash: all that one call deleted, or some of it, comes back as it was, or nothing does."""
+
+from collections.abc import Awaitable, Callable, Collection
+from typing import Any
+
+import msgspec
+
+from packshot.domain.access import Principal, require_right
+from packshot.domain.errors import Conflict, NotFound
+from packshot.domain.images import SINGLE_ROLES
+from packshot.domain.trash import Deletion, Item
+from packshot.domain.trash import Kind as What
+from packshot.services import events, images
+from packshot.services.core import Core
+from packshot.services.trash import take_selection
+from packshot.storage import catalogs, inventory, library, products, property_values, selections, trash
+from packshot.storage.database import Tx
+
+PAGE = 50
+
+
+class Restored(msgspec.Struct, frozen=True):
+    """What came back, and what could not because something else stands there by now, in words."""
+
+    items: list[Item]
+    left_out: list[str]
+
+
+class _Hand(msgspec.Struct, frozen=True):
+    """Who takes what out of the trash when; `left_out` grows, and so does what changed of which product."""
+
+    caller: Principal
+    now: int
+    deletion: Deletion
+    left_out: list[str]
+    looks: dict[int, None]
+
+
+async def of_deletions(core: Core, caller: Principal, before_id: int = 2**62) -> list[Deletion]:
+    """The latest deletions before that id, newest first, `PAGE` at most. Raises: Forbidden, Unavailable."""
+    require_right(caller, "image:read")
+    return await trash.of_deletions(core.db, caller.account_id, before_id, PAGE)
+
+
+async def show(core: Core, caller: Principal, deletion_id: int) -> tuple[Deletion, list[Item]]:
+    """A deletion with all that it took. Raises: Forbidden, NotFound, Unavailable."""
+    require_right(caller, "image:read")
+    return await _deletion(core.db, caller, deletion_id), await trash.of_items(core.db, caller.account_id, deletion_id)
+
+
+async def restore(core: Core, caller: Principal, deletion_id: int, names: Collection[str] = ()) -> Restored:
+    """Take all that a deletion took out of the trash, or only what is called by one of these *names*.
+
+    Everything has the ids, guids, SKUs and links it had. An image that stood alone in its role comes into its place
+    again, and what is there by now goes the way of any that is replaced.
+
+    Raises:
+        Forbidden: the caller may only look.
+        NotFound: there is no such deletion, or it took nothing of such a name.
+        Conflict: what it belongs to is not there, or its guid or code has been taken by something new.
+        StoreFull, Unavailable: the store cannot be written to.
+    """
+    require_right(caller, "image:write")
+    now = core.now()
+
+    async def work(tx: Tx) -> Restored:
+        deletion = await _deletion(tx, caller, deletion_id)
+        items = await trash.of_items(tx, caller.account_id, deletion_id)
+        wanted = [item for item in items if not names or item.name in names]
+        for name in names:
+            if all(item.name != name for item in wanted):
+                raise NotFound("item", name)
+        hand = _Hand(caller, now, deletion, [], {})
+        for kind, put_back in _STEPS.items():
+            for item in wanted:
+                if item.kind == kind:
+                    await put_back(tx, hand, item)
+        await trash.take_out(tx, caller.account_id, deletion_id, [item.number for item in wanted])
+        await events.note_new_looks(tx, caller, hand.looks, now)
+        return Restored(wanted, hand.left_out)
+
+    return await core.db.write(work)
+
+
+async def _deletion(reads: Any, caller: Principal, deletion_id: int) -> Deletion:
+    deletion = await trash.find_deletion(reads, caller.account_id, deletion_id)
+    if deletion is None:
+        raise NotFound("deletion", deletion_id)
+    return deletion
+
+
+async def purge(core: Core, caller: Principal, deletion_id: int) -> None:
+    """Give up what a deletion took, now; upkeep deletes the bytes. Raises: Forbidden, NotFound, Unavailable."""
+    require_right(caller, "image:write")
+
+    async def work(tx: Tx) -> None:
+        await _deletion(tx, caller, deletion_id)
+        items = await trash.of_items(tx, caller.account_id, deletion_id)
+        await trash.take_out(tx, caller.account_id, deletion_id, [item.number for item in items])
+
+    await core.db.write(work)
+
+
+async def _product(tx: Tx, hand: _Hand, item: Item) -> None:
+    account_id, row = hand.caller.account_id, item.rows["product"][0]
+    if await catalogs.find_catalog(tx, account_id, row["catalog_id"]) is None:
+        raise Conflict(f"The catalog {row['catalog_id']} of product {item.id} is gone")
+    if row["code"] and await products.find_by_code(tx, account_id, row["catalog_id"], row["code"]) is not None:
+        raise Conflict(f"Another product has the code {row['code']} of product {item.id} by now")
+    if row["parent_id"] is not None:
+        await _require_product(tx, hand, row["parent_id"], f"product {item.id}")
+    places = await _sections(tx, hand, item)
+    main = row["section_id"] if row["section_id"] in {place["section_id"] for place in places} else None
+    await trash.put_back(tx, "product", [row | {"section_id": main}])
+    await trash.put_back(tx, "product_section", places)
+    await trash.put_back(tx, "property_value", item.rows["property_value"])
+    if row["parent_id"] is not None:
+        await products.settle_parent(tx, account_id, row["parent_id"])
+    await events.note_product(tx, hand.caller, "CATALOG.PRODUCT.ON.ADD", item.id, row["kind"], hand.now)
+
+
+async def _sections(tx: Tx, hand: _Hand, item: Item) -> list[dict[str, Any]]:
+    """The places of the product in sections that are still there."""
+    places, catalog_id = item.rows["product_section"], item.rows["product"][0]["catalog_id"]
+    wanted = [place["section_id"] for place in places]
+    there = await products.of_sections(tx, hand.caller.account_id, catalog_id, wanted) if wanted else set()
+    for section_id in set(wanted) - there:
+        hand.left_out.append(f"product {item.id} in section {section_id}, which is gone")
+    return [place for place in places if place["section_id"] in there]
+
+
+async def _require_product(tx: Tx, hand: _Hand, product_id: int, what: str) -> None:
+    if await products.find_catalog_of(tx, hand.caller.account_id, product_id) is not None:
+        return
+    lies = await trash.find_item(tx, hand.caller.account_id, "product", product_id)
+    hint = f"lies in the trash: restore deletion {lies} first" if lies else "is gone for good"
+    raise Conflict(f"The product {product_id}, to which {what} belongs, {hint}")
+
+
+async def _image(tx: Tx, hand: _Hand, item: Item) -> None:
+    account_id, row = hand.caller.account_id, item.rows["image"][0] | {"blob_id": item.blob_id}
+    if await library.of_taken(tx, account_id, [row["guid"]]):
+        raise Conflict(f"Another image has the guid {row['guid']} by now")
+    if row["product_id"] is not None:
+        await _require_product(tx, hand, row["product_id"], f"image {row['guid']}")
+        await _make_place(tx, hand, row, item.rows.get("property_value", []))
+        hand.looks[row["product_id"]] = None
+    if row["expires_at"] is not None:  # as much time as it had left
+        row["expires_at"] += hand.now - hand.deletion.deleted_at
+    await trash.put_back(tx, "image", [row])
+    for table in ("property_value", "inventory_product", "inventory_link"):
+        await trash.put_back(tx, table, item.rows.get(table, []))
+    await _select(tx, hand, item)
+    shown = await library.of_ids(tx, account_id, [item.id])
+    await events.note_images(tx, hand.caller, "PACKSHOT.IMAGE.ON.RESTORE", shown, hand.now)
+
+
+async def _make_place(tx: Tx, hand: _Hand, row: dict[str, Any], values: list[dict[str, Any]]) -> None:
+    """What stands where the image stood goes: one in the same single role, or the file of a property of one."""
+    if row["role"] in SINGLE_ROLES:
+        await images.clear(tx, hand.caller, row["product_id"], row["role"], hand.now)
+    for value in values:
+        if not value["multiple"]:
+            there = await property_values.of_products(tx, hand.caller.account_id, [row["product_id"]])
+            files = [one.image.id for one in there if one.property_id == value["property_id"] and one.image]
+            await images.remove_files(tx, hand.caller, files, hand.now)
+
+
+async def _select(tx: Tx, hand: _Hand, item: Item) -> None:
+    for place in item.rows.get("selection", ()):
+        if await selections.is_taken(tx, hand.caller.account_id, place["guid"], place["position"]):
+            hand.left_out.append(f"image {item.name} in the selection {place['guid']}, which has another one there")
+        else:
+            await trash.put_back(tx, "selection", [place])
+
+
+async def _place(tx: Tx, hand: _Hand, item: Item) -> None:
+    place, account_id = item.rows["place"][0], hand.caller.account_id
+    (image,) = await library.of_ids(tx, account_id, [item.id]) or (None,)
+    if image is None or image.product_id is not None:
+        hand.left_out.append(f"image {item.name} on product {place['product_id']}: it is gone or elsewhere by now")
+        return
+    await _require_product(tx, hand, place["product_id"], f"image {item.name}")
+    if place["role"] in SINGLE_ROLES:
+        await images.clear(tx, hand.caller, place["product_id"], place["role"], hand.now)
+    await library.attach(tx, account_id, item.id, place["product_id"], place["role"], hand.now)
+    shown = await library.of_ids(tx, account_id, [item.id])
+    await events.note_images(tx, hand.caller, "PACKSHOT.IMAGE.ON.UPDATE", shown, hand.now)
+    hand.looks[place["product_id"]] = None
+
+
+async def _inventory_product(tx: Tx, hand: _Hand, item: Item) -> None:
+    (row,) = item.rows["inventory_product"]
+    if not await library.of_ids(tx, hand.caller.account_id, [row["image_id"]]):
+        lies = await trash.find_item(tx, hand.caller.account_id, "image", row["image_id"])
+        hint = f"lies in the trash: restore deletion {lies} first" if lies else "is gone for good"
+        raise Conflict(f"The image {row['image_id']}, of which {item.name} is sold, {hint}")
+    for table in ("inventory_product", "inventory_link"):
+        await trash.put_back(tx, table, item.rows[table])
+
+
+async def _links(tx: Tx, hand: _Hand, item: Item) -> None:
+    for link in item.rows["inventory_link"]:
+        free = await inventory.has_free_link(tx, hand.caller.account_id, link["product_id"], link["field"])
+        if free:
+            await trash.put_back(tx, "inventory_link", [link])
+        else:
+            hand.left_out.append(f"{link['field']} {link['value']}: its product is gone or linked anew")
+
+
+async def _selection(tx: Tx, hand: _Hand, item: Item) -> None:
+    account_id, places = hand.caller.account_id, sorted(item.rows["selection"], key=lambda place: place["position"])
+    there = {image.id for image in await library.of_ids(tx, account_id, [place["image_id"] for place in places])}
+    await take_selection(tx, hand.caller, item.name, hand.now)
+    await selections.replace(tx, account_id, item.name, [p["image_id"] for p in places if p["image_id"] in there])
+
+
+_STEPS: dict[What, Callable[[Tx, _Hand, Item], Awaitable[None]]] = {
+    "product": _product,
+    "image": _image,
+    "place": _place,
+    "inventory_product": _inventory_product,
+    "links": _links,
+    "selection": _selection,
+}
+"""How each kind is put back, those that others belong to first."""

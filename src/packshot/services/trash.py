@@ -1,0 +1,137 @@
+"""The trash: whole rows go there in the transaction that deletes them, and come back as they were."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from packshot.domain.access import Principal
+from packshot.domain.trash import Deletion, NewItem, Rows
+from packshot.services import calls
+from packshot.storage import trash
+from packshot.storage.database import Tx
+
+
+async def _take(tx: Tx, caller: Principal, items: Sequence[NewItem], now: int) -> None:
+    """Put them into the trash, under the one deletion of this request."""
+    if not items:
+        return
+    call, request_id = calls.current(), calls.REQUEST_ID.get()
+    deletion_id = await trash.find_open(tx, caller.account_id, request_id, call.method) if request_id else None
+    if deletion_id is None:
+        deletion = Deletion(0, call.method, calls.who(caller), request_id, now, 0)
+        deletion_id = await trash.add_deletion(tx, caller.account_id, deletion)
+    await trash.add_items(tx, caller.account_id, deletion_id, items)
+
+
+async def take_images(tx: Tx, caller: Principal, image_ids: Sequence[int], now: int) -> None:
+    """Copy images into the trash with all that is sold of them, their places in selections and the values they are."""
+    images = await trash.whole(tx, caller.account_id, "image", "id", image_ids)
+    sold = await trash.whole(tx, caller.account_id, "inventory_product", "image_id", image_ids)
+    beside: dict[str, dict[int, list[dict[str, Any]]]] = {
+        "inventory_product": _by(sold, "image_id"),
+        "selection": _by(await trash.whole(tx, caller.account_id, "selection", "image_id", image_ids), "image_id"),
+        "property_value": _by(
+            await trash.whole(tx, caller.account_id, "property_value", "image_id", image_ids), "image_id"
+        ),
+    }
+    links = _by(
+        await trash.whole(tx, caller.account_id, "inventory_link", "product_id", [row["id"] for row in sold]),
+        "product_id",
+    )
+    order = {image_id: place for place, image_id in enumerate(image_ids)}
+    items = []
+    for image in sorted(images, key=lambda row: order[row["id"]]):
+        rows = {table: found.get(image["id"], []) for table, found in beside.items()}
+        rows["inventory_link"] = [
+            link for product in rows["inventory_product"] for link in links.get(product["id"], [])
+        ]
+        items.append(_image(image, {table: found for table, found in rows.items() if found}))
+    await _take(tx, caller, items, now)
+
+
+def _image(image: dict[str, Any], beside: Rows) -> NewItem:
+    return NewItem(
+        kind="image",
+        id=image["id"],
+        name=image["guid"],
+        title=image["name"],
+        rows={"image": [image], **beside},
+        blob_id=image["blob_id"],
+    )
+
+
+async def take_places(tx: Tx, caller: Principal, image_ids: Collection[int], now: int) -> None:
+    """Write down on which products these images stand, which they are about to leave for the library."""
+    images = await trash.whole(tx, caller.account_id, "image", "id", list(image_ids))
+    places = [
+        NewItem(
+            "place", row["id"], row["guid"], row["name"], {"place": [{k: row[k] for k in ("id", "product_id", "role")}]}
+        )
+        for row in images
+    ]
+    await _take(tx, caller, places, now)
+
+
+async def take_products(tx: Tx, caller: Principal, product_ids: Sequence[int], now: int) -> None:
+    """Copy products into the trash, with their sections and values, and the files of those as images.
+
+    Product images went their own way before. Those that others belong to come first.
+    """
+    products = {row["id"]: row for row in await trash.whole(tx, caller.account_id, "product", "id", product_ids)}
+    sections = _by(await trash.whole(tx, caller.account_id, "product_section", "product_id", product_ids), "product_id")
+    texts = [
+        row
+        for row in await trash.whole(tx, caller.account_id, "property_value", "product_id", product_ids)
+        if row["image_id"] is None
+    ]
+    values = _by(texts, "product_id")
+    items = []
+    for product_id in product_ids:
+        product = products[product_id]
+        rows: Rows = {
+            "product": [product],
+            "product_section": sections.get(product_id, []),
+            "property_value": values.get(product_id, []),
+        }
+        items.append(NewItem("product", product_id, str(product_id), product["name"], rows))
+    await _take(tx, caller, items, now)
+    files = await trash.whole(tx, caller.account_id, "image", "product_id", product_ids)
+    await take_images(tx, caller, [row["id"] for row in files], now)
+
+
+async def take_inventory(tx: Tx, caller: Principal, product_ids: Sequence[int], now: int) -> None:
+    """Copy what is sold of images into the trash, with its links to shops."""
+    sold = await trash.whole(tx, caller.account_id, "inventory_product", "id", product_ids)
+    links = _by(await trash.whole(tx, caller.account_id, "inventory_link", "product_id", product_ids), "product_id")
+    items = [
+        NewItem(
+            kind="inventory_product",
+            id=row["id"],
+            name=row["sku"],
+            title=row["name"],
+            rows={"inventory_product": [row], "inventory_link": links.get(row["id"], [])},
+        )
+        for row in sold
+    ]
+    await _take(tx, caller, items, now)
+
+
+def _by(rows: Sequence[dict[str, Any]], column: str) -> dict[int, list[dict[str, Any]]]:
+    found: dict[int, list[dict[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(row[column], []).append(row)
+    return found
+
+
+async def take_links(tx: Tx, caller: Principal, fields: Collection[str], now: int) -> None:
+    """Copy the links of these fields on all products of the account into the trash, as one thing."""
+    links = await trash.whole(tx, caller.account_id, "inventory_link", "field", list(fields))
+    if links:
+        name = ", ".join(fields)
+        await _take(tx, caller, [NewItem("links", 0, name, f"{len(links)} links", {"inventory_link": links})], now)
+
+
+async def take_selection(tx: Tx, caller: Principal, guid: str, now: int) -> None:
+    """Copy the places of a selection into the trash."""
+    places = await trash.whole(tx, caller.account_id, "selection", "guid", [guid])
+    if places:
+        await _take(tx, caller, [NewItem("selection", 0, guid, f"{len(places)} images", {"selection": places})], now)
