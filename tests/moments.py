@@ -1,5 +1,6 @@
 """A blob store that lets a test act between the steps of others; steps of upkeep; and looks at a store."""
 
+import asyncio
 import dataclasses
 import os
 import time
@@ -17,7 +18,7 @@ from packshot.storage import images as image_rows
 from packshot.storage.blobs import BlobStore, Bytes, Staged
 from packshot.storage.blobs.disk import DiskBlobs
 
-Moment = Literal["before put", "after put", "after look-up", "before delete", "after delete"]
+Moment = Literal["before put", "after put", "after look-up", "before scan", "before delete", "after delete"]
 Act = Callable[[], Awaitable[object]]
 
 
@@ -74,6 +75,14 @@ class Moments:
 
     def stream(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
         return self._inside.stream(key, start, end)
+
+    async def scan(self, key: str) -> AsyncIterator[bytes]:
+        await self._now("before scan")
+        async for piece in self._inside.scan(key):
+            yield piece
+
+    def scan_copy(self, key: str) -> AsyncIterator[bytes]:
+        return self._inside.scan_copy(key)
 
     async def of_keys(self, older_than_s: float) -> list[str]:
         return await self._inside.of_keys(older_than_s)
@@ -157,3 +166,9 @@ async def upkeep_of_everything(core: Core, clock: Clock) -> None:
     await upkeep.run_once(core)
     clock.advance(1)
     await upkeep.run_once(core)
+
+
+async def settled(core: Core) -> None:
+    """Wait until nothing is left to do that nobody waits for."""
+    while core.making.waiting:  # noqa: ASYNC110 - it tells nobody
+        await asyncio.sleep(0.001)

@@ -59,7 +59,8 @@ async def open_core(
     path = folder / data_folder.DATABASE
     migrations.prepare(path)
     threads = ThreadPoolExecutor(THREADS, "packshot")
-    blobs = DiskBlobs(folder, threads, failed)
+    mirror = Path(settings.blobs.mirror) if settings.blobs.mirror else None
+    blobs = DiskBlobs(folder, threads, failed, mirror=mirror)
     blobs.prepare()
     sealer = data_folder.Sealer(folder)
     db = open_database(path, failed)
@@ -81,6 +82,7 @@ async def open_core(
             upkeep=settings.upkeep,
             events=settings.events,
             trash=settings.trash,
+            idempotency=settings.idempotency,
             libraries=settings.finerworks,
             outbound=outbound,
             intake=settings.intake,
@@ -149,6 +151,18 @@ def _metrics(core: Core, in_flight: InFlight) -> Metrics:
             "packshot_body_bytes_in_flight": (
                 "Bytes of request bodies held at this moment.",
                 lambda: float(in_flight.held_bytes),
+            ),
+            "packshot_blobs_scrubbed": (
+                "Originals that were read again and compared since the start.",
+                lambda: float(core.blob_counts["scrubbed"]),
+            ),
+            "packshot_blobs_repaired": (
+                "Originals that were damaged and are whole again, since the start, but for those uploaded again.",
+                lambda: float(core.blob_counts["repaired"]),
+            ),
+            "packshot_blobs_corrupt": (
+                "Originals that are missing or damaged, counted with every round of upkeep.",
+                lambda: float(core.blob_counts["corrupt"]),
             ),
             "packshot_image_jobs_waiting": (
                 "Pictures waiting for an image worker.",

@@ -33,6 +33,7 @@ from packshot.services.core import (
     DeliverySettings,
     DownloadSettings,
     EventSettings,
+    IdempotencySettings,
     IntakeSettings,
     OriginalSettings,
     RenditionSettings,
@@ -40,6 +41,7 @@ from packshot.services.core import (
     UpkeepSettings,
 )
 from packshot.services.outbound import OutboundSettings
+from packshot.storage.blobs import BlobSettings
 
 PREFIX = "PACKSHOT_"
 
@@ -94,7 +96,9 @@ class Settings(msgspec.Struct, frozen=True):
     workers: WorkerSettings = WorkerSettings()
     prints: PrintLimits = PrintLimits()
     requests: BodyLimits = BodyLimits()
+    blobs: BlobSettings = BlobSettings()
     trash: TrashSettings = TrashSettings()
+    idempotency: IdempotencySettings = IdempotencySettings()
     upkeep: UpkeepSettings = UpkeepSettings()
     log: LogSettings = LogSettings()
 

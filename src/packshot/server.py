@@ -23,7 +23,7 @@ from packshot.delivery.sending import GONE
 from packshot.domain.errors import PackshotError
 from packshot.emulator.faults import ABORT
 from packshot.emulator.recorder import Recorder
-from packshot.services import deliveries, upkeep
+from packshot.services import deliveries, scrub, upkeep
 from packshot.services.core import Core
 from packshot.storage import folder as data_folder
 from packshot.storage.health import quick_check
@@ -254,12 +254,14 @@ async def _serve(
             if check:  # on a daemon: it may take minutes, and a stop does not wait for it
                 threading.Thread(target=_check, args=(folder,), daemon=True).start()
             rounds = loop.create_task(upkeep.run_for_ever(core))
+            scrubbing = loop.create_task(scrub.run_for_ever(core))
             _warm_up(core)
             sending = loop.create_task(deliveries.deliver_for_ever(core, base_url(settings, listening)))
             await server.serve(sockets=[listening.socket])
             rounds.cancel()
+            scrubbing.cancel()
             sending.cancel()
-            await asyncio.wait([sending])  # what is on its way is cut off, and sent again by the next start
+            await asyncio.wait([sending, scrubbing])  # what is on its way is cut off, and sent again by the next start
             log.flush()
             if recorder:
                 recorder.flush()

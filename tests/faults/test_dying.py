@@ -1,4 +1,4 @@
-"""A change of a product or a library, or an upload, killed before each of its steps: all of it is there, or nothing."""
+"""A change, an upload or a call with a key, killed before each of its steps: all of it is there, or nothing."""
 
 import json
 import os
@@ -34,6 +34,13 @@ def test_a_change_killed_at_any_step_is_whole_or_has_not_happened(tmp_path: Path
 
 def test_an_upload_in_pieces_killed_at_any_step_leaves_the_whole_image_or_none(tmp_path: Path) -> None:
     steps = run("uploading.py", tmp_path)
+
+    assert isinstance(steps, int)
+    assert steps > 20
+
+
+def test_a_call_with_a_key_killed_at_any_step_is_done_once_by_its_repetition(tmp_path: Path) -> None:
+    steps = run("repeating.py", tmp_path)
 
     assert isinstance(steps, int)
     assert steps > 20

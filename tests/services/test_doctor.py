@@ -12,11 +12,11 @@ from packshot import app
 from packshot.config import Settings
 from packshot.domain.access import Principal
 from packshot.domain.products import Kind
-from packshot.services import doctor, images, products, setup
+from packshot.services import doctor, images, products, setup, verify
 from packshot.services.core import Core
-from packshot.services.doctor import Finding
 from packshot.services.originals import Upload
 from packshot.services.product_parts import File, NewValues, Parts
+from packshot.services.verify import Finding
 
 SHIRT = pictures.png(3, 2)
 MUG = pictures.png(4, 4)
@@ -44,8 +44,8 @@ async def test_a_healthy_store_has_nothing_wrong(core: Core) -> None:
 
     assert all(finding.ok for finding in found)
     assert found[0].what == "database: consistent"
-    assert found[1].what.startswith("image workers: shut in by ")
-    assert found[2].what.startswith("blobs: 2 rows")
+    assert found[1].what.startswith("blobs: 2 rows")
+    assert found[2].what.startswith("image workers: shut in by ")
     assert found[3].what.startswith("files without a row: 0")
     assert found[4].what == "formats: 2 png"
     assert found[5].what == "renditions: 0 files, 0.0 of 2048 MB at most"
@@ -103,7 +103,7 @@ async def test_a_damaged_image_of_the_library_is_found_with_its_place(core: Core
 
 
 async def test_every_broken_blob_is_named(core: Core, keys: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "BATCH", 1)
+    monkeypatch.setattr(verify, "BATCH", 1)
     for key in keys:
         path_of(core, key).unlink()
 
@@ -114,8 +114,7 @@ async def test_every_broken_blob_is_named(core: Core, keys: list[str], monkeypat
 
 
 @pytest.mark.usefixtures("keys")
-async def test_progress_counts_the_blobs_looked_at(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "BATCH", 1)
+async def test_progress_counts_the_blobs_looked_at(core: Core) -> None:
     heard: list[int] = []
 
     async for _ in doctor.examine(core, heard.append):
@@ -172,7 +171,7 @@ async def test_rows_that_point_at_nothing_are_found(core: Core, tmp_path: Path) 
 
     (what,) = await wrong(core)
 
-    assert what == "database: a row of image points at no row of blob"
+    assert what == "database: row 1 of image points at no row of blob"
 
 
 PAGE_BYTES = 4096

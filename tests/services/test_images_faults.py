@@ -193,9 +193,10 @@ class Restless:
 
     async def write(self, work: Any) -> Any:
         await self._spoil()
-        result = await self._db.write(work)
-        await self._restore()
-        return result
+        try:
+            return await self._db.write(work)
+        finally:
+            await self._restore()
 
 
 async def test_an_upload_whose_blob_is_doomed_again_and_again_gives_up(

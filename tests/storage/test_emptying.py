@@ -11,7 +11,7 @@ from pictures import png
 KEPT = {
     "account", "member", "webhook", "signing_key", "blob", "migration", "sqlite_sequence",
     "application", "application_member", "consent", "refresh_token", "access_token", "authorization_code",
-    "login_session", "event_receiver", "event_handler", "key_pair", "sqlite_stat1",
+    "hold", "restore", "scrub", "login_session", "event_receiver", "event_handler", "key_pair", "sqlite_stat1",
 }  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """What a call asks of the database does not grow with the store: no statement walks a table."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 from urllib.parse import unquote
@@ -13,6 +14,7 @@ from build import Clock, make_image, make_inventory_product, make_library_images
 from oauth_client import PASSWORD, make_application, make_user
 from packshot.domain.access import Principal
 from packshot.domain.catalogs import Property, Section
+from packshot.domain.errors import NotFound
 from packshot.domain.libraries import Place
 from packshot.domain.paging import Condition, Ordering, Query
 from packshot.domain.products import FIELDS, PARENTS, Kind
@@ -23,12 +25,14 @@ from packshot.services import (
     catalogs,
     downloads,
     handlers,
+    idempotency,
     images,
     inventory,
     keys,
     libraries,
     oauth,
     products,
+    scrub,
     selections,
     setup,
     upkeep,
@@ -36,10 +40,12 @@ from packshot.services import (
 )
 from packshot.services import pictures as pictures_service
 from packshot.services.core import Core
+from packshot.services.idempotency import Key
 from packshot.services.oauth import Challenge
 from packshot.services.originals import Upload
 from packshot.services.pictures import Change
 from packshot.services.product_parts import File, NewValues, Parts, Text
+from packshot.services.scrub import Pace
 from packshot.storage import credentials
 from packshot.storage import images as image_rows
 from packshot.storage.database import connect
@@ -84,6 +90,13 @@ async def call_with_keys(core: Core, *_: object) -> None:
     await keys.revoke(core, setup.ACCOUNT, made.id)
 
 
+async def call_with_a_key(core: Core, caller: Principal, product_id: int, image_id: int) -> None:
+    """What a call asks that is done once: when it fails, is done, and is repeated."""
+    for place in ((product_id, 999), (product_id, image_id), (product_id, image_id)):
+        with suppress(NotFound):
+            await idempotency.once(core, caller, Key("k", "delete"), "", images.remove_from_product, *place)
+
+
 async def let_go_of_what_is_sold(core: Core, caller: Principal, product_id: int, image_id: int) -> None:
     """What it asks when an image leaves its product for the library, alone and with the product."""
     detail = await make_image(core, caller, product_id, SHIRT, "detail")
@@ -116,6 +129,14 @@ async def change_a_library(core: Core, caller: Principal, *_: object) -> None:
     await libraries.remove_images(core, caller, guids, None)
     cast("Clock", core.clock).advance(core.libraries.temporary_s)
     assert await libraries.expire(core) == 1
+
+
+async def scrub_and_repair(core: Core) -> None:
+    """What it asks when all originals are read again, and when one of them is lost."""
+    lost, _ = await core.blobs.of_keys(0)
+    await core.blobs.delete(lost)
+    assert (await scrub.run_once(core, lambda _: None)).corrupt == 1
+    assert await scrub.repair(core, Pace(0)) == 0
 
 
 BY_CATALOG = Condition("catalog_id", "=", (1,))
@@ -178,7 +199,9 @@ USES: dict[str, Use] = {
     "oauth": agree_and_refresh,
     "a new webhook": lambda core, caller, *_: access.create_webhook(core, setup.ACCOUNT, caller.user_id, setup.SCOPES),
     "keys": call_with_keys,
+    "a call with a key": call_with_a_key,
     "upkeep": lambda core, *_: upkeep.run_once(core),
+    "scrub": lambda core, *_: scrub_and_repair(core),
 }  # fmt: skip
 
 

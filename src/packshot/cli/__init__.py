@@ -10,6 +10,7 @@ from packshot import __version__
 from packshot.cli import (
     account,
     application,
+    backup,
     catalog,
     doctor,
     event,
@@ -20,7 +21,9 @@ from packshot.cli import (
     reset,
     serve,
     trash,
+    upkeep,
     user,
+    verify,
     webhook,
 )
 from packshot.cli.common import absent, fail
@@ -41,7 +44,11 @@ cli = typer.Typer(
 cli.command("serve", short_help="Run the server; an empty data folder is filled first.")(serve.serve)
 cli.command("init", short_help="Fill an empty data folder without serving.")(serve.init)
 cli.command("doctor", short_help="Check settings, database, pictures and formats.")(doctor.doctor)
+cli.command("verify", short_help="Find rows and originals that are wrong.")(verify.verify)
+cli.command("upkeep", short_help="Do one round of upkeep now.")(upkeep.upkeep)
 cli.command("requests", short_help="Show the last calls as they went over the wire.")(requests.requests)
+cli.command("backup", short_help="Copy the store into a folder of backups, while it is served.")(backup.backup)
+cli.command("restore", short_help="Make a store of a backup.")(backup.restore)
 cli.command("reset", short_help="Empty the catalogs and fill them again; addresses stay.")(reset.reset)
 cli.add_typer(webhook.cli, name="webhook")
 cli.add_typer(keys.cli, name="keys")

@@ -77,6 +77,18 @@ def show_progress(text: str, *, done: bool = False) -> None:
         typer.echo(f"\r{text}" if live else text, nl=done, err=True)
 
 
+def bar(total: int, what: str) -> Callable[[int], None]:
+    """What shows how much of *total* is done: a bar on a terminal, nothing elsewhere."""
+    step = max(total // 200, 1)
+
+    def show(done: int) -> None:
+        if sys.stderr.isatty() and (done % step == 0 or done == total):
+            filled = 20 * min(done, total) // max(total, 1)
+            show_progress(f"[{'#' * filled:.<20}] {done} of {total} {what}", done=done == total)
+
+    return show
+
+
 def require_writable(folder: Path) -> None:
     """Make the data folder, or end the command with the reason why that cannot be. Raises: typer.Exit."""
     try:

@@ -7,13 +7,11 @@ import httpx
 import typer
 
 from packshot import config
-from packshot.cli.common import Config, Data, require_store, show_progress, with_core
+from packshot.cli.common import Config, Data, require_store
 from packshot.cli.serve import DEFAULT_DATA
+from packshot.cli.verify import report
 from packshot.protocols.finerworks.routes import RECEIVED
 from packshot.services import doctor as checks
-from packshot.services.core import Core
-from packshot.storage.folder import KeyLost
-from packshot.storage.migrations import DatabaseUnusable
 
 ANSWER_S = 10.0
 
@@ -34,23 +32,11 @@ def doctor(
     if settings.server.public_url and not settings.bitrix.require_https:
         typer.echo("mind  settings: webhooks are taken over plain HTTP; bitrix.require_https = true refuses them")
     require_store(data)
-    try:
-        well = with_core(data, settings, _examine)
-    except (DatabaseUnusable, KeyLost) as error:
-        typer.echo(f"WRONG database: {error}")
-        well = False
+    well = report(data, settings, checks.examine)
     if url:
         well = _keys_arrive(url.rstrip("/")) and well
     if not well:
         raise typer.Exit(1)
-
-
-async def _examine(core: Core) -> bool:
-    well = True
-    async for finding in checks.examine(core, _progress):
-        typer.echo(f"{'ok   ' if finding.ok else 'WRONG'} {finding.what}")
-        well = well and finding.ok
-    return well
 
 
 def _keys_arrive(url: str) -> bool:
@@ -73,8 +59,3 @@ def _keys_arrive(url: str) -> bool:
             " FinerWorks clients send; in nginx, `underscores_in_headers on;` keeps them"
         )
     return False
-
-
-def _progress(blobs: int) -> None:
-    if blobs >= checks.BATCH * 10:
-        show_progress(f"{blobs} blobs")

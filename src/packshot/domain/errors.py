@@ -15,6 +15,8 @@
       UnacceptableImage(why)           the bytes are not a picture we keep
         UndecodableImage(why)
         ImageTooLarge(limit, actual, unit)
+      KeyReused()                      its key belongs to another call
+      StillRunning()                   the same call is being done
       LimitReached(what, retry_after_s)
       Unavailable(what)                a part we need does not answer
       StoreFull()                      there is no room left
@@ -122,6 +124,22 @@ class NotFound(PackshotError):
 
 class Conflict(PackshotError):
     """The change does not go together with what is stored already."""
+
+
+class KeyReused(PackshotError):
+    """The call has the Idempotency-Key of another one: the same method, which was told something else."""
+
+    def __init__(self) -> None:
+        super().__init__("The Idempotency-Key belongs to another request")
+
+
+class StillRunning(PackshotError):
+    """The same call, with the same Idempotency-Key, is being done; its answer may be there after `retry_after_s`."""
+
+    retry_after_s = 1
+
+    def __init__(self) -> None:
+        super().__init__("The request with this Idempotency-Key is still running")
 
 
 class UnacceptableImage(PackshotError):

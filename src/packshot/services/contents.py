@@ -7,6 +7,7 @@ import msgspec
 
 from packshot.domain.errors import Unavailable
 from packshot.domain.originals import EXTENSIONS, Original
+from packshot.services import scrub
 from packshot.services.core import Core
 from packshot.storage.renditions import Kept
 
@@ -28,16 +29,17 @@ class Content(msgspec.Struct, frozen=True):
 
 
 def of_original(core: Core, original: Original) -> Content:
-    """The exact bytes of an original. Raises: Unavailable."""
+    """The exact bytes of an original; small ones are compared with its digest first. Raises: Unavailable."""
     if not original.intact:
         raise Unavailable("original")
+    small = original.size_bytes <= scrub.CHECKED_BYTES
     location = core.blobs.location(original.key) if core.delivery.accel_redirect else None
     return Content(
         original.name,
         original.media_type,
         original.digest,
         original.size_bytes,
-        partial(core.blobs.read_now, original.key),
+        partial(scrub.read_checked, core, original) if small else partial(core.blobs.read_now, original.key),
         partial(core.blobs.stream, original.key),
         location and f"{core.delivery.accel_redirect}{location}",
     )

@@ -37,20 +37,29 @@ class UpkeepSettings(msgspec.Struct, frozen=True):
     """How long bytes outlive what pointed at them, in seconds.
 
     `every_s`: pause between two rounds. `young_s`: an orphan younger than this may belong to an upload under
-    way. `retention_s`: from an orphan's doom to its deletion; keep it above the interval of your backups.
-    `grace_s`: age at which files nobody knows are deleted.
+    way. `retention_s`: from an orphan's doom to its deletion.
+    `grace_s`: age at which files nobody knows are deleted. `scrub_every_s`: how often all originals are read again to
+    see whether they are what was stored, at `scrub_bytes_s` bytes a second; 0 of either leaves that to commands.
     """
 
     every_s: int = 600
     young_s: int = 3_600
     retention_s: int = DAY_S
     grace_s: int = DAY_S
+    scrub_every_s: int = 7 * DAY_S
+    scrub_bytes_s: int = 5_000_000
 
 
 class TrashSettings(msgspec.Struct, frozen=True):
     """What is deleted can be taken back for `keep_s` seconds, with `packshot trash`."""
 
     keep_s: int = 30 * DAY_S
+
+
+class IdempotencySettings(msgspec.Struct, frozen=True):
+    """What a call with an `Idempotency-Key` came to is kept for `keep_s` seconds, for those who repeat it."""
+
+    keep_s: int = DAY_S
 
 
 class EventSettings(msgspec.Struct, frozen=True):
@@ -128,7 +137,8 @@ class Core:
     """What services work with. `clock` gives Unix seconds; `signing_keys` are by id, the highest one signs.
 
     `sealer` encrypts the secrets that have to be kept readable, under the key file beside the database.
-    `outbound` sends to addresses from outside and fetches from there. `event_counts` has what metrics show of events.
+    `outbound` sends to addresses from outside and fetches from there. `event_counts` has what metrics show of events,
+    `blob_counts` what they show of originals that are read again.
     `presets` are all there are, by name. `renditions` keeps what was made of originals, `making` makes it once.
     `hashing` bounds how many passwords are hashed at once. `staging` has the files of uploads that come in piece by
     piece, which `prints.at_once` bounds.
@@ -146,6 +156,7 @@ class Core:
     upkeep: UpkeepSettings
     events: EventSettings
     trash: TrashSettings
+    idempotency: IdempotencySettings
     libraries: LibrarySettings
     outbound: Outbound
     intake: IntakeSettings
@@ -157,6 +168,7 @@ class Core:
     renditions: Renditions
     making: Making = field(default_factory=Making)
     event_counts: Counter[str] = field(default_factory=Counter)
+    blob_counts: Counter[str] = field(default_factory=Counter)
     principals: dict[tuple[int, str], tuple[float, Principal]] = field(default_factory=dict)
     staging: set[Path] = field(default_factory=set)
     hashing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))

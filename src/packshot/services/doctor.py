@@ -7,28 +7,19 @@ import msgspec
 from packshot.domain.errors import Unavailable
 from packshot.domain.originals import EXTENSIONS
 from packshot.services.core import Core
-from packshot.storage import blob_rows, images
-from packshot.storage.health import foreign_key_errors, integrity_errors
+from packshot.services.verify import Finding, verify
+from packshot.storage import blob_rows
 
-BATCH = 500
 _WALLS = {"landlock": "Landlock", "seccomp": "seccomp", "own_network": "a network of their own"}
-SHOWN = 5
 MB = 1024 * 1024
 
 
-class Finding(msgspec.Struct, frozen=True):
-    """One thing looked at: `ok`, and what was found in a sentence."""
-
-    ok: bool
-    what: str
-
-
 async def examine(core: Core, progress: Callable[[int], None]) -> AsyncIterator[Finding]:
-    """Look at the database, then at every blob. *progress* hears how many blobs have been looked at."""
-    errors = [*await integrity_errors(core.db), *await foreign_key_errors(core.db)]
-    yield Finding(not errors, f"database: {'; '.join(errors[:5]) or 'consistent'}")
+    """Verify the store, and look around it. *progress* hears how many blobs have been looked at."""
+    async for finding in verify(core, progress, full=False):
+        yield finding
     yield await _walls(core)
-    async for finding in _blobs(core, progress):
+    async for finding in _files(core):
         yield finding
     yield await _renditions(core)
 
@@ -50,34 +41,8 @@ async def _renditions(core: Core) -> Finding:
     return Finding(ok=True, what=f"renditions: {count} files, {held_bytes / MB:.1f} of {limit_mb} MB at most")
 
 
-async def _wrong(core: Core, blob_id: int, key: str, size_bytes: int, state: str) -> str | None:
-    """What is wrong with a blob in a sentence: live bytes have to be there, and nothing points at others."""
-    actual = await core.blobs.find_size(key) if state == "live" else None
-    if actual == size_bytes:
-        return None
-    shown = ", ".join(await images.of_blob(core.db, blob_id, SHOWN))
-    if state != "live" and not shown:
-        return None
-    lost = "is missing" if actual is None else f"has {actual} bytes instead of {size_bytes}"
-    what = lost if state == "live" else f"is {state}"
-    return f"blob {key} {what} ({shown or 'no image'}): upload the picture again, or restore it"
-
-
-async def _blobs(core: Core, progress: Callable[[int], None]) -> AsyncIterator[Finding]:
-    seen, after = 0, 0
-    findings = 0
-    known: set[str] = set()
-    while batch := await blob_rows.of_blobs(core.db, after, BATCH):
-        for blob_id, key, size_bytes, state in batch:
-            known.add(key)
-            if wrong := await _wrong(core, blob_id, key, size_bytes, state):
-                findings += 1
-                yield Finding(ok=False, what=wrong)
-        seen, after = seen + len(batch), batch[-1][0]
-        progress(seen)
-    if not findings:
-        yield Finding(ok=True, what=f"blobs: {seen} rows, every live one has its bytes")
-    strangers = [key for key in await core.blobs.of_keys(0) if key not in known]
+async def _files(core: Core) -> AsyncIterator[Finding]:
+    strangers = [key for key in await core.blobs.of_keys(0) if not await blob_rows.has_key(core.db, key)]
     hours = core.upkeep.grace_s // 3600
     yield Finding(ok=True, what=f"files without a row: {len(strangers)} (swept once they are {hours} hours old)")
     formats = await blob_rows.count_formats(core.db)

@@ -113,7 +113,7 @@ async def get(core: Core, caller: Principal, product_id: int, image_id: int) -> 
     require_right(caller, "image:read")
     image = await images.find_image(core.db, caller.account_id, product_id, image_id)
     if image is None:
-        raise await _missing(core, caller, product_id, image_id)
+        raise await _missing(core.db, caller, product_id, image_id)
     return image
 
 
@@ -136,22 +136,20 @@ async def remove_from_product(core: Core, caller: Principal, product_id: int, im
     require_right(caller, "image:write")
     now = core.now()
 
-    async def work(tx: Tx) -> bool:
+    async def work(tx: Tx) -> None:
         gone = await images.find_image(tx, caller.account_id, product_id, image_id)
         if gone is None:
-            return False
+            raise await _missing(tx, caller, product_id, image_id)
         await trash.take_images(tx, caller, [image_id], now)
         await library.remove_images(tx, caller.account_id, [image_id])
         await events.note_images(tx, caller, "PACKSHOT.IMAGE.ON.DELETE", [gone], now)
         await events.note_new_looks(tx, caller, [product_id], now)
-        return True
 
-    if not await core.db.write(work):
-        raise await _missing(core, caller, product_id, image_id)
+    await core.db.write(work)
 
 
-async def _missing(core: Core, caller: Principal, product_id: int, image_id: int) -> NotFound:
-    await _require_product(core.db, caller, product_id)
+async def _missing(reads: Reads, caller: Principal, product_id: int, image_id: int) -> NotFound:
+    await _require_product(reads, caller, product_id)
     return NotFound("image", image_id)
 
 

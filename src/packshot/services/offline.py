@@ -19,12 +19,17 @@ async def list_events(core: Core, caller: Principal, connector: str, query: Quer
     return await offline.list_events(core.db, _queue(caller, connector), query)
 
 
-async def take(core: Core, caller: Principal, connector: str, query: Query) -> list[OfflineEvent]:
-    """The first events that nobody has reserved; they are deleted. Raises: Forbidden."""
-    queue = _queue(caller, connector)
+async def take(
+    core: Core, caller: Principal, connector: str, query: Query, process: tuple[str, bool] = ("", False)
+) -> list[OfflineEvent]:
+    """The first events that nobody has reserved, or those of a process, as `of_process`; they are deleted.
+
+    Raises: Forbidden.
+    """
+    queue, (process_id, erroneous) = _queue(caller, connector), process
 
     async def work(tx: Tx) -> list[OfflineEvent]:
-        found = await offline.of_reserved(tx, queue, "", query, erroneous=False)
+        found = await offline.of_reserved(tx, queue, process_id, query, erroneous=erroneous)
         for event in found:
             await offline.remove(tx, event.id)
         return found
@@ -36,13 +41,13 @@ async def reserve(core: Core, caller: Principal, connector: str, query: Query) -
     """The first events that nobody has reserved, and the new process that they are hidden for. Raises: Forbidden."""
     queue, process_id = _queue(caller, connector), random_text(PROCESS_CHARACTERS)
 
-    async def work(tx: Tx) -> list[OfflineEvent]:
+    async def work(tx: Tx) -> tuple[str, list[OfflineEvent]]:
         found = await offline.of_reserved(tx, queue, "", query, erroneous=False)
         for event in found:
             await offline.reserve(tx, event.id, process_id)
-        return found
+        return process_id, found
 
-    return process_id, await core.db.write(work)
+    return await core.db.write(work)
 
 
 async def of_process(

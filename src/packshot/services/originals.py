@@ -17,7 +17,7 @@ from packshot.domain.originals import Header, ImageLimits, Looks, NewBlob, check
 from packshot.imaging.jobs import Examine
 from packshot.imaging.probe import probe
 from packshot.imaging.process import sealed
-from packshot.services import accounts
+from packshot.services import accounts, scrub
 from packshot.services.core import Core
 from packshot.storage import blob_rows
 from packshot.storage.blob_rows import StoredBlob
@@ -45,6 +45,10 @@ class Examined(msgspec.Struct, frozen=True):
 
     data: bytes | Staged
     blob: NewBlob
+
+
+class _Doomed(Exception):
+    """A blob to share is no more."""
 
 
 class _Brought(msgspec.Struct, frozen=True):
@@ -203,28 +207,29 @@ async def _commit(
     begun: int,
 ) -> tuple[Result] | None:
     """Bytes first, pointers second. None when a blob to share was doomed in between: look again."""
+    used: set[str] = set()
 
-    async def commit(tx: Tx) -> tuple[tuple[Result], set[str]] | None:
+    async def commit(tx: Tx) -> Result:
         ids = await _point(tx, account_id, brought, begun)
         if ids is None:
-            return None
-        done = await work(tx, [ids[original.blob.digest][0] for original in originals])
-        return (done,), {key for _, key in ids.values() if key}
+            raise _Doomed
+        used.clear()  # it may be run twice
+        used.update(key for _, key in ids.values() if key)
+        return await work(tx, [ids[original.blob.digest][0] for original in originals])
 
     if core.now() - begun > core.upkeep.grace_s // 2 * 1_000_000:
         raise Unavailable("blob store")  # so slow that the sweep might take the bytes before they have a row
     try:
-        committed = await core.db.write(commit)
+        done = await core.db.write(commit)
+    except _Doomed:
+        return None
     except Unavailable:
         raise  # nobody knows whether it was committed: the sweep finds the bytes if they are not needed
     except PackshotError:
         await _discard(core, _keys(brought))
         raise
-    if committed is None:
-        return None
-    done, used = committed
     await _discard(core, _keys(brought) - used)
-    return done
+    return (done,)
 
 
 async def _bring_all(
@@ -251,7 +256,8 @@ def _keys(brought: Sequence[_Brought]) -> set[str]:
 async def _bring(core: Core, account_id: int, original: Examined) -> _Brought:
     blob = original.blob
     seen = await blob_rows.find_live(core.db, account_id, blob.digest)
-    if seen and await core.blobs.find_size(seen.key) == blob.size_bytes:
+    there = seen and await core.blobs.find_size(seen.key) == blob.size_bytes
+    if seen and there and scrub.is_intact(core, seen.key, blob.digest, blob.size_bytes):
         return _Brought(blob, seen, None)
     own_key = new_key(blob.digest)
     await core.blobs.put(own_key, original.data)
@@ -272,7 +278,7 @@ async def _point(
 async def _live(tx: Tx, account_id: int, one: _Brought, current: StoredBlob | None, now: int) -> tuple[int, str | None]:
     if current and (one.own_key is None or current != one.seen):
         return current.id, None
-    if current:  # its bytes were found missing or cut, and ours are whole
+    if current:  # its bytes were found missing or damaged, and ours are whole
         await blob_rows.mark_corrupt(tx, current.id)
     await accounts.require_room(tx, account_id, one.blob.size_bytes)
     blob_id = await blob_rows.add_blob(tx, account_id, one.blob, str(one.own_key), now)

@@ -69,7 +69,7 @@ async def add(core: Core, caller: Principal, kind: Kind, fields: Fields, parts: 
     stored |= {"kind": kind, "available": int(kind not in UNAVAILABLE), "changed_at": now}
     files = await product_parts.examine(core, parts)
 
-    async def work(tx: Tx, blob_ids: list[int]) -> int:
+    async def work(tx: Tx, blob_ids: list[int]) -> Product:
         catalog = await _require_catalog(tx, caller, int(stored["catalog_id"] or 0), kind)
         sections = await _check(tx, caller, catalog, stored, parts)
         main: Fields = {"section_id": next(iter(sections or ()), None)}
@@ -79,21 +79,24 @@ async def add(core: Core, caller: Principal, kind: Kind, fields: Fields, parts: 
         await _follow(tx, hand, catalog, sections, parts)
         if kind == Kind.VARIATION:
             await products.settle_parent(tx, caller.account_id, int(stored["parent_id"] or 0))
-        return product_id
+        return await _whole(tx, caller, product_id, tuple(Kind))
 
-    product_id = await originals.store(core, caller.account_id, list(files.values()), work)
-    return await get(core, caller, product_id, tuple(Kind))
+    return await originals.store(core, caller.account_id, list(files.values()), work)
 
 
 async def get(core: Core, caller: Principal, product_id: int, kinds: Collection[Kind]) -> Product:
     """The product with its images and properties. Raises: Forbidden, NotFound (also when it is of another kind)."""
     require_right(caller, "product:read")
-    fields = await _require(core.db, caller, product_id, kinds)
+    return await _whole(core.db, caller, product_id, kinds)
+
+
+async def _whole(reads: Reads, caller: Principal, product_id: int, kinds: Collection[Kind]) -> Product:
+    fields = await _require(reads, caller, product_id, kinds)
     return Product(
         fields,
-        await images.of_products(core.db, caller.account_id, [product_id]),
-        await property_values.of_products(core.db, caller.account_id, [product_id]),
-        await property_values.of_catalog(core.db, caller.account_id, int(fields["catalog_id"] or 0)),
+        await images.of_products(reads, caller.account_id, [product_id]),
+        await property_values.of_products(reads, caller.account_id, [product_id]),
+        await property_values.of_catalog(reads, caller.account_id, int(fields["catalog_id"] or 0)),
     )
 
 
@@ -150,13 +153,13 @@ async def update(
     files = await product_parts.examine(core, parts)
     now = core.now()
 
-    async def work(tx: Tx, blob_ids: list[int]) -> None:
+    async def work(tx: Tx, blob_ids: list[int]) -> Product:
         before = await _require(tx, caller, product_id, kinds)
         hand = Hand(caller, product_id, now, dict(zip(files, blob_ids, strict=True)))
         await _update(tx, hand, before, changes, parts)
+        return await _whole(tx, caller, product_id, kinds)
 
-    await originals.store(core, caller.account_id, list(files.values()), work)
-    return await get(core, caller, product_id, kinds)
+    return await originals.store(core, caller.account_id, list(files.values()), work)
 
 
 async def _update(tx: Tx, hand: Hand, before: Fields, changes: Fields, parts: Parts) -> None:

@@ -14,7 +14,7 @@ from packshot.domain.originals import Header, Looks, Picture
 from packshot.domain.renditions import RECIPE, Format, RenditionSpec, Wish, key, negotiated, size_of
 from packshot.imaging.jobs import Render, Strip
 from packshot.imaging.process import Made
-from packshot.services import originals
+from packshot.services import originals, scrub
 from packshot.services.contents import Content, of_kept, of_original
 from packshot.services.core import Core
 from packshot.storage import blob_rows, images
@@ -188,6 +188,8 @@ async def _opened(core: Core, picture: Picture) -> tuple[io.FileIO, Header]:
     original = picture.original
     if not original.intact:
         raise Unavailable("original")
+    if original.size_bytes <= scrub.CHECKED_BYTES:
+        scrub.read_checked(core, original, 0, 0)  # nothing is made of what is damaged
     file = await core.blobs.file(original.key)
     if os.fstat(file.fileno()).st_size != original.size_bytes:
         file.close()

@@ -1,7 +1,8 @@
 """What happens to bytes that nothing points at: doomed, later deleted; and files nobody knows: swept.
 
 Renditions go once their original is doomed, since nobody can ask for them any more, and where there are too many.
-Rows of codes, tokens and logins that have ended are purged along with them, and images whose time is over are deleted.
+Rows of codes, tokens, logins and keys of calls that have ended are purged along with them, and images whose time is
+over are deleted.
 
 The database alone says what exists. Every step may be repeated, stopped or killed at any point.
 """
@@ -13,9 +14,9 @@ import msgspec
 import structlog
 
 from packshot.domain.errors import PackshotError
-from packshot.services import deliveries, libraries
+from packshot.services import deliveries, libraries, scrub
 from packshot.services.core import DAY_S, Core
-from packshot.storage import blob_rows, tokens, trash
+from packshot.storage import blob_rows, idempotency, tokens, trash
 
 BATCH = 500
 _SECOND = 1_000_000
@@ -26,9 +27,9 @@ _log = structlog.get_logger("packshot.upkeep")
 class Round(msgspec.Struct, frozen=True):
     """What one round did: orphans doomed, doomed blobs deleted, unknown files and unfinished uploads swept.
 
-    `ended`: rows of codes, tokens and logins that were purged. `expired`: images deleted from temporary libraries.
-    `renditions`: files deleted from their cache, along with their originals or for want of room. `given_up`: deletions
-    whose things are in the trash no longer.
+    `ended`: rows of codes, tokens, logins and keys of calls that were purged. `expired`: images deleted from temporary
+    libraries. `renditions`: files deleted from their cache, along with their originals or for want of room. `given_up`:
+    deletions whose things are in the trash no longer. `repaired`: damaged originals that are whole again.
     """
 
     doomed: int = 0
@@ -39,6 +40,7 @@ class Round(msgspec.Struct, frozen=True):
     expired: int = 0
     renditions: int = 0
     given_up: int = 0
+    repaired: int = 0
 
 
 async def run_for_ever(core: Core) -> None:
@@ -73,6 +75,7 @@ async def run_once(core: Core) -> Round:
         expired=expired,
         renditions=await sweep_renditions(core) + await core.renditions.trim(),
         given_up=given_up,
+        repaired=await scrub.repair(core, scrub.Pace(core.upkeep.scrub_bytes_s)),
     )
 
 
@@ -91,9 +94,12 @@ async def doom(core: Core) -> int:
 
 
 async def reap(core: Core) -> int:
-    """Delete the bytes of blobs doomed longer than the retention, then their rows; return how many."""
+    """Delete the bytes of blobs doomed longer than the retention, then their rows; return how many.
+
+    None while a backup holds them.
+    """
     before, count = core.now() - core.upkeep.retention_s * _SECOND, 0
-    while batch := await blob_rows.of_doomed(core.db, before, BATCH):
+    while batch := await blob_rows.of_doomed(core.db, before, BATCH, core.now()):
         for blob_id, key in batch:
             await core.blobs.delete(key)
             await core.db.write(partial(blob_rows.forget, blob_id=blob_id))
@@ -102,10 +108,12 @@ async def reap(core: Core) -> int:
 
 
 async def purge(core: Core) -> int:
-    """Delete codes, tokens and logins that have ended, and return how many."""
+    """Delete codes, tokens, logins and keys of calls that have ended, and return how many."""
     now, count = core.now(), 0
     before = now - DAY_S * _SECOND
     while purged := await core.db.write(partial(tokens.purge, now=now, before=before, limit=BATCH)):
+        count += purged
+    while purged := await core.db.write(partial(idempotency.purge, now=now, limit=BATCH)):
         count += purged
     return count
 

@@ -55,6 +55,20 @@ async def has_room(reads: Reads, account_id: int, more_bytes: int) -> bool:
     return row is None
 
 
+async def drifted(reads: Reads) -> list[str]:
+    """Accounts with a quota that count other bytes than they have, as sentences; there must be none."""
+    rows = await reads.all(
+        "SELECT name, live_bytes,"
+        " (SELECT coalesce(sum(size_bytes), 0) FROM blob WHERE account_id = account.id AND state = 'live')"
+        " FROM account WHERE quota_bytes IS NOT NULL"
+    )
+    return [
+        f"account {name} has {actual} bytes, and {counted} of them count for its quota: set the quota again"
+        for name, counted, actual in rows
+        if counted != actual
+    ]
+
+
 async def add_user(tx: Tx, account_id: int, role: Role, now: int, login: str | None = None) -> int:
     """Insert a user of an account and return its id."""
     return await tx.insert(

@@ -26,6 +26,20 @@ class StoredBlob(msgspec.Struct, frozen=True):
     size_bytes: int
 
 
+class BlobRow(msgspec.Struct, frozen=True):
+    """Whatever blob, as walks over the whole store see it."""
+
+    id: int
+    account_id: int
+    digest: str
+    key: str
+    size_bytes: int
+    state: str
+
+
+_ROW = "SELECT id, account_id, digest, key, size_bytes, state FROM blob"
+
+
 async def find_live(reads: Reads, account_id: int, digest: str) -> StoredBlob | None:
     """The blob that new images with these bytes share, if there is one."""
     row = await reads.one(
@@ -75,9 +89,36 @@ def looks(row: Sequence[Any]) -> Looks | None:
     return Looks(orientation, bool(has_alpha), profile, (red, green, blue), thumbhash, phash % (1 << 64))
 
 
-async def mark_corrupt(tx: Tx, blob_id: int) -> None:
-    """Take a blob whose bytes are missing or wrong out of use."""
-    await tx.run("UPDATE blob SET state = 'corrupt' WHERE id = ?1", blob_id)
+async def mark_corrupt(tx: Tx, blob_id: int) -> bool:
+    """Take a live blob whose bytes are missing or wrong out of use; False if it is not live any more."""
+    return await tx.run("UPDATE blob SET state = 'corrupt' WHERE id = ?1 AND state = 'live'", blob_id) > 0
+
+
+async def revive(tx: Tx, blob: BlobRow) -> bool:
+    """Use a corrupt blob again whose bytes turned out well; False if it is not corrupt, or replaced by now."""
+    changed = await tx.run(
+        "UPDATE blob SET state = 'live' WHERE id = ?1 AND state = 'corrupt'"
+        " AND NOT EXISTS (SELECT 1 FROM blob b WHERE b.account_id = ?2 AND b.digest = ?3 AND b.state = 'live')",
+        blob.id, blob.account_id, blob.digest,
+    )  # fmt: skip
+    return changed > 0
+
+
+async def replace(tx: Tx, blob: BlobRow, key: str, now: int) -> bool:
+    """Have the bytes under *key* take the place of a corrupt blob; False if other bytes did, or it is gone."""
+    if await find_live(tx, blob.account_id, blob.digest):
+        return False
+    row = await tx.one(
+        "INSERT INTO blob (account_id, digest, key, size_bytes, media_type, width_px, height_px, frames, state,"
+        " created_at, orientation, has_alpha, profile, colour, thumbhash, phash)"
+        " SELECT account_id, digest, ?2, size_bytes, media_type, width_px, height_px, frames, 'live',"
+        " ?3, orientation, has_alpha, profile, colour, thumbhash, phash FROM blob WHERE id = ?1 AND state = 'corrupt'"
+        " RETURNING id",
+        blob.id, key, now,
+    )  # fmt: skip
+    if row:
+        await heal(tx, blob.account_id, blob.digest, row[0])
+    return row is not None
 
 
 async def heal(tx: Tx, account_id: int, digest: str, blob_id: int) -> None:
@@ -109,11 +150,15 @@ async def last_id(reads: Reads) -> int:
     return int(row[0]) if row else 0
 
 
-async def of_doomed(reads: Reads, doomed_before: int, limit: int) -> list[tuple[int, str]]:
-    """(id, key) of blobs doomed before that moment, longest first."""
+async def of_doomed(reads: Reads, doomed_before: int, limit: int, now: int) -> list[tuple[int, str]]:
+    """(id, key) of blobs doomed before that moment, longest first; none while somebody holds them at *now*.
+
+    Both are asked at once: what this gives was doomed before any hold that is taken later.
+    """
     rows = await reads.all(
-        "SELECT id, key FROM blob WHERE state = 'doomed' AND doomed_at < ?1 ORDER BY doomed_at LIMIT ?2",
-        doomed_before, limit,
+        "SELECT id, key FROM blob WHERE state = 'doomed' AND doomed_at < ?1"
+        " AND NOT EXISTS (SELECT 1 FROM hold WHERE expires_at > ?3) ORDER BY doomed_at LIMIT ?2",
+        doomed_before, limit, now,
     )  # fmt: skip
     return [(row[0], row[1]) for row in rows]
 
@@ -133,6 +178,11 @@ async def is_wanted(reads: Reads, key: str) -> bool:
     return await reads.one("SELECT 1 FROM blob WHERE key = ?1 AND state IN ('live', 'corrupt')", key) is not None
 
 
+async def is_needed(reads: Reads, blob_id: int) -> bool:
+    """Whether an image, in the trash perhaps, points at that blob."""
+    return await reads.one(f"SELECT 1 FROM blob WHERE id = ?1 AND NOT ({_UNREFERENCED})", blob_id) is not None
+
+
 async def count_formats(reads: Reads) -> dict[str, int]:
     """How many live blobs there are of each media type."""
     rows = await reads.all("SELECT media_type, count(*) FROM blob WHERE state = 'live' GROUP BY media_type ORDER BY 1")
@@ -141,7 +191,44 @@ async def count_formats(reads: Reads) -> dict[str, int]:
 
 async def of_blobs(reads: Reads, after_id: int, limit: int) -> list[tuple[int, str, int, str]]:
     """(id, key, size, state) of blobs by id, for walks over the whole store."""
+    return [(row.id, row.key, row.size_bytes, row.state) for row in await walk(reads, after_id, limit)]
+
+
+async def walk(reads: Reads, after_id: int, limit: int) -> list[BlobRow]:
+    """The next blobs by id, for walks over the whole store."""
+    return [BlobRow(*row) for row in await reads.all(f"{_ROW} WHERE id > ?1 ORDER BY id LIMIT ?2", after_id, limit)]
+
+
+async def of_corrupt(reads: Reads, after_id: int, limit: int) -> list[BlobRow]:
+    """Corrupt blobs by id that something still points at."""
     rows = await reads.all(
-        "SELECT id, key, size_bytes, state FROM blob WHERE id > ?1 ORDER BY id LIMIT ?2", after_id, limit
+        f"{_ROW} WHERE state = 'corrupt' AND id > ?1 AND NOT ({_UNREFERENCED}) ORDER BY id LIMIT ?2", after_id, limit
     )
-    return [(row[0], row[1], row[2], row[3]) for row in rows]
+    return [BlobRow(*row) for row in rows]
+
+
+async def count_corrupt(reads: Reads) -> int:
+    """How many corrupt blobs something still points at."""
+    row = await reads.one(f"SELECT count(*) FROM blob WHERE state = 'corrupt' AND NOT ({_UNREFERENCED})")
+    return int(row[0]) if row else 0
+
+
+async def find(reads: Reads, key: str) -> BlobRow | None:
+    """The blob that is stored under that key, in whatever state."""
+    row = await reads.one(f"{_ROW} WHERE key = ?1", key)
+    return None if row is None else BlobRow(*row)
+
+
+async def count_after(reads: Reads, after_id: int) -> int:
+    """How many blobs have a higher id."""
+    row = await reads.one("SELECT count(*) FROM blob WHERE id > ?1", after_id)
+    return int(row[0]) if row else 0
+
+
+async def doubled(reads: Reads) -> list[str]:
+    """Digests that two live blobs of an account have, as sentences; there must be none."""
+    # The plus: not by the index that rules them out, which is what may be damaged.
+    rows = await reads.all(
+        "SELECT account_id, digest FROM blob WHERE +state = 'live' GROUP BY account_id, digest HAVING count(*) > 1"
+    )
+    return [f"account {row[0]} has more than one live blob with the digest {row[1]}" for row in rows]

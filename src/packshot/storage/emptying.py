@@ -8,8 +8,9 @@ HELD = (
 )  # fmt: skip
 """The tables that catalogs, libraries and all in them live in, those that point at others first."""
 
-WAITING = ("outbox", "offline_event", "fault_rule")
-"""What waits to be told of them, and what goes wrong on purpose; their ids go on, since receivers know them."""
+WAITING = ("outbox", "offline_event", "fault_rule", "idempotency")
+"""What waits to be told of them, what was said of them, and what goes wrong on purpose; their ids go on, since others
+know them."""
 
 
 async def empty(tx: Tx) -> None:

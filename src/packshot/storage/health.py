@@ -9,14 +9,15 @@ from packshot.storage.database import Reads, Row, connect
 _QUICK_CHECK = "PRAGMA quick_check(20)"
 
 
-async def integrity_errors(reads: Reads) -> list[str]:
-    """What SQLite's quick check finds wrong; empty when all is well."""
-    return _wrong(await reads.all(_QUICK_CHECK))
+async def integrity_errors(reads: Reads, *, full: bool) -> list[str]:
+    """What SQLite's quick check, or its full one, finds wrong; empty when all is well."""
+    return _wrong(await reads.all("PRAGMA integrity_check(20)" if full else _QUICK_CHECK))
 
 
 async def foreign_key_errors(reads: Reads) -> list[str]:
     """Rows that point at nothing, as sentences."""
-    return [f"a row of {row[0]} points at no row of {row[2]}" for row in await reads.all("PRAGMA foreign_key_check")]
+    rows = await reads.all("PRAGMA foreign_key_check")
+    return [f"row {row[1]} of {row[0]} points at no row of {row[2]}" for row in rows]
 
 
 def quick_check(path: Path) -> list[str]:

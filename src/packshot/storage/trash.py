@@ -133,6 +133,14 @@ async def find_item(reads: Reads, account_id: int, kind: Kind, item_id: int) -> 
     return None if row is None else int(row[0])
 
 
+async def of_blob(reads: Reads, blob_id: int, limit: int) -> list[str]:
+    """Some images in the trash that are of a blob, in words that people can act on."""
+    rows = await reads.all(
+        "SELECT item_id, title, deletion_id FROM trash WHERE blob_id = ?1 ORDER BY id LIMIT ?2", blob_id, limit
+    )
+    return [f"image {row[0]}, {row[1]}, in the trash by deletion {row[2]}" for row in rows]
+
+
 async def take_out(tx: Tx, account_id: int, deletion_id: int, numbers: Sequence[int]) -> None:
     """Forget things that a deletion took, and the deletion with the last of them."""
     for number in numbers:

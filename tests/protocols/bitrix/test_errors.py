@@ -43,6 +43,8 @@ EXAMPLES: list[PackshotError] = [
     errors.UnacceptableImage("is no picture"),
     errors.UndecodableImage("is cut off"),
     *(errors.ImageTooLarge(10, 20, unit) for unit in ("bytes", "pixels", "frames")),
+    errors.KeyReused(),
+    errors.StillRunning(),
     errors.LimitReached("uploads at once", 3),
     errors.Unavailable("database"),
     errors.StoreFull(),

@@ -142,7 +142,7 @@ TESTED: dict[int, str] = {
     26: "test_commands_of_a_batch_count_each_for_its_own_method",
     27: "test_accounts_and_source_addresses_have_buckets_of_their_own",
     28: "test_row_28_an_error_has_two_keys_and_no_time",
-    29: "test_row_29_a_key_of_idempotency_is_ignored",
+    29: "test_row_29_without_a_key_of_idempotency_each_call_is_another_one",
     30: "test_the_newer_rest_is_told_in_its_own_words_that_there_is_no_such_method",
     31: "test_a_webhook_over_plain_http_is_refused_where_https_is_required",
     32: "test_row_32_a_missing_product_id_is_code_100",
@@ -316,13 +316,18 @@ async def test_row_28_an_error_has_two_keys_and_no_time(client: httpx.AsyncClien
         assert answer.json().keys() == {"error", "error_description"}
 
 
-async def test_row_29_a_key_of_idempotency_is_ignored(client: httpx.AsyncClient, hook: str, product: int) -> None:
+async def test_row_29_without_a_key_of_idempotency_each_call_is_another_one(
+    client: httpx.AsyncClient, hook: str, product: int
+) -> None:
     add = {"fields": {"productId": product}, "fileContent": UPLOAD}
 
-    answers = [await client.post(hook + ADD, json=add, headers={"Idempotency-Key": "once"}) for _ in range(2)]
+    answers = [
+        await client.post(hook + ADD, json=add, headers=headers)
+        for headers in ({}, {}, {"Idempotency-Key": "once"}, {"Idempotency-Key": "once"})
+    ]
 
-    first, second = (answer.json()["result"]["productImage"]["id"] for answer in answers)
-    assert first != second
+    ids = [answer.json()["result"]["productImage"]["id"] for answer in answers]
+    assert ids == [ids[0], ids[0] + 1, ids[0] + 2, ids[0] + 2]
 
 
 @pytest.mark.parametrize("value", [None, ""])

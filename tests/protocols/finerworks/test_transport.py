@@ -311,6 +311,7 @@ async def test_every_error_of_the_domain_has_words_here(probe: httpx.AsyncClient
         "Unauthenticated": ("wrong",), "AccountStopped": ("blocked",), "Forbidden": ("catalog",),
         "NotFound": ("image", 7), "Conflict": ("is there",), "UnacceptableImage": ("no",), "UndecodableImage": ("no",),
         "ImageTooLarge": (1, 2, "bytes"), "LimitReached": ("calls", 3), "Unavailable": ("database",),
+        "KeyReused": (), "StillRunning": (),
     }  # fmt: skip
 
     async def refuse(_: Call) -> Answer:
@@ -323,7 +324,7 @@ async def test_every_error_of_the_domain_has_words_here(probe: httpx.AsyncClient
         answer = await client.post("/v3/x")
 
     body = answer.json()
-    assert answer.status_code in {400, 403, 408, 413, 415, 503}
+    assert answer.status_code in {400, 403, 408, 409, 413, 415, 422, 503}
     assert ("ModelState" in body) == (answer.status_code == 400)
     assert body["status"]["status_code"] == answer.status_code
     assert body["Message"]

@@ -58,10 +58,10 @@ async def batch(call: Call) -> Answer:
     """
     commands, halt = _commands(call.params), _halts(call.params)
     outcome = _Outcome()
-    for key, command in commands[:MAX_COMMANDS]:
+    for index, (key, command) in enumerate(commands[:MAX_COMMANDS]):
         await asyncio.sleep(0)  # reads hardly ever suspend: other callers get their turn between two commands
         try:
-            await _run(call, key, command, outcome)
+            await _run(call, index, key, command, outcome)
         except Exception as error:  # noqa: BLE001 - a command that fails, even by a bug, fails alone
             outcome.result_error[key] = _error(failure(error, call.settings))
             if halt:
@@ -93,7 +93,7 @@ def _halts(params: Mapping[str, Any]) -> bool:
         return False
 
 
-async def _run(call: Call, key: str, command: Any, outcome: _Outcome) -> None:
+async def _run(call: Call, index: int, key: str, command: Any, outcome: _Outcome) -> None:
     """Run one command and note what it gave. Raises: whatever is wrong with it."""
     started = time.time()
     if not isinstance(command, str):
@@ -106,7 +106,8 @@ async def _run(call: Call, key: str, command: Any, outcome: _Outcome) -> None:
         raise NotInBatch
     params = _filled(await _parsed(call, query), outcome)
     running = time.time()
-    answer = await perform(msgspec.structs.replace(call, params=params), method)
+    own_key = call.key and call.key.of_command(index, method.name)
+    answer = await perform(msgspec.structs.replace(call, params=params, key=own_key), method)
     if not isinstance(answer, Answer):
         raise NotInBatch
     outcome.result[key] = answer.result

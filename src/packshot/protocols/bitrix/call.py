@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import tzinfo
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import msgspec
 
@@ -10,7 +10,15 @@ from packshot.domain.access import Principal, Right
 from packshot.domain.originals import Original
 from packshot.protocols.bitrix.errors import BitrixSettings
 from packshot.protocols.bitrix.limits import Limiter, Operated
+from packshot.services import idempotency
 from packshot.services.core import Core
+from packshot.services.idempotency import Key
+
+CREDENTIALS = frozenset({"auth", "access_token"})
+"""The parameters, in lower case, that say who calls and not what is wanted."""
+
+Result = TypeVar("Result")
+Arguments = ParamSpec("Arguments")
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -34,7 +42,8 @@ class File(msgspec.Struct, frozen=True):
 class Call(msgspec.Struct, frozen=True):
     """The caller's parameters, already merged, with the address and zone that answers are written in.
 
-    `source` is the caller's network address. `methods` is the whole method table, by lower-case name.
+    `source` is the caller's network address. `methods` is the whole method table, by lower-case name. `key` is there
+    where the caller wants the call to be done once.
     """
 
     core: Core
@@ -46,6 +55,19 @@ class Call(msgspec.Struct, frozen=True):
     source: str
     methods: "Mapping[str, Method]"
     limiter: Limiter | None = None
+    key: Key | None = None
+
+    async def once(
+        self,
+        run: Callable[Concatenate[Core, Principal, Arguments], Awaitable[Result]],
+        *arguments: Arguments.args,
+        **named: Arguments.kwargs,
+    ) -> Result:
+        """What a service returns that changes something, and that is done once: see `idempotency.once`."""
+        if self.key is None:
+            return await run(self.core, self.caller, *arguments, **named)
+        said = {name: value for name, value in self.params.items() if name.lower() not in CREDENTIALS}
+        return await idempotency.once(self.core, self.caller, self.key, said, run, *arguments, **named)
 
 
 class Method(msgspec.Struct, frozen=True):

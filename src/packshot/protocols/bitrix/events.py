@@ -10,7 +10,7 @@ from packshot.domain.errors import Conflict, InvalidValue
 from packshot.domain.events import OfflineEvent
 from packshot.domain.paging import PAGE_ROWS, Ordering, Query
 from packshot.protocols.bitrix import wire
-from packshot.protocols.bitrix.call import Answer, Call
+from packshot.protocols.bitrix.call import CREDENTIALS, Answer, Call
 from packshot.protocols.bitrix.errors import MISSING, Refused, WrongParameter
 from packshot.protocols.bitrix.wire import Field
 from packshot.services import handlers, offline
@@ -18,7 +18,6 @@ from packshot.services.handlers import Binding
 
 MAX_LIMIT = 500
 MAX_TEXT_CHARACTERS = 1_000
-_CREDENTIALS = frozenset({"auth", "access_token"})
 
 
 async def events(call: Call) -> Answer:
@@ -30,7 +29,7 @@ async def events(call: Call) -> Answer:
 async def bind(call: Call) -> Answer:
     """Listen to an event at an address, or offline. Source: page "event.bind"."""
     try:
-        await handlers.bind(call.core, call.caller, _binding(call))
+        await call.once(handlers.bind, _binding(call))
     except Conflict as error:
         raise Refused("ERROR_CORE", str(error)) from None
     return Answer(result=True)
@@ -41,7 +40,7 @@ async def unbind(call: Call) -> Answer:
     binding = _binding(call)
     if wire.param(call.params, "auth_type") == "":  # those without a user, and only they
         binding = msgspec.structs.replace(binding, user_id=0)
-    return Answer({"count": await handlers.unbind(call.core, call.caller, binding)})
+    return Answer({"count": await call.once(handlers.unbind, binding)})
 
 
 async def get(call: Call) -> Answer:
@@ -61,8 +60,8 @@ async def get(call: Call) -> Answer:
 
 async def test(call: Call) -> Answer:
     """Send ONAPPTEST with the caller's own parameters. Source: page "How to Test Your Handler"."""
-    data = {name: value for name, value in call.params.items() if name.lower() not in _CREDENTIALS}
-    await handlers.test(call.core, call.caller, data)
+    data = {name: value for name, value in call.params.items() if name.lower() not in CREDENTIALS}
+    await call.once(handlers.test, data)
     return Answer(1)
 
 
@@ -71,16 +70,13 @@ async def offline_get(call: Call) -> Answer:
     wanted, connector = _first(call), _text(call, "auth_connector")
     process_id = _text(call, "process_id")
     clears = _number(call, "clear", 1) != 0
-    if process_id:
-        process = (process_id, _number(call, "error", 0) == 1)
+    process = (process_id, process_id != "" and _number(call, "error", 0) == 1)
+    if clears:
+        found = await call.once(offline.take, connector, wanted, process)
+    elif process_id:
         found = await offline.of_process(call.core, call.caller, connector, process, wanted)
-        if clears:
-            gone = {event.id for event in found}
-            await offline.clear(call.core, call.caller, process_id, lambda event_id, _: event_id in gone)
-    elif clears:
-        found = await offline.take(call.core, call.caller, connector, wanted)
     else:
-        process_id, found = await offline.reserve(call.core, call.caller, connector, wanted)
+        process_id, found = await call.once(offline.reserve, connector, wanted)
     rows = [_write(call, event) for event in found]
     return Answer({"process_id": None if clears else process_id, "events": rows})
 
@@ -100,13 +96,13 @@ async def offline_clear(call: Call) -> Answer:
     def chosen(event_id: int, message_id: str) -> bool:
         return str(event_id) in ids if ids else not message_ids or message_id in message_ids
 
-    await offline.clear(call.core, call.caller, _process(call), chosen)
+    await call.once(offline.clear, _process(call), chosen)
     return Answer(result=True)
 
 
 async def offline_error(call: Call) -> Answer:
     """Mark what a process could not deal with. Source: page "event.offline.error"."""
-    await offline.mark_errors(call.core, call.caller, _process(call), _texts(call, "message_id"))
+    await call.once(offline.mark_errors, _process(call), _texts(call, "message_id"))
     return Answer(result=True)
 
 

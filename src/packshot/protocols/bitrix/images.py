@@ -27,7 +27,7 @@ async def add(call: Call) -> Answer:
     upload = uploads.upload(wire.param(call.params, "fileContent"))
     wire.required(values, ("productId",))
     role = _role(wire.param(values, "type"))
-    image = await images.add_to_product(call.core, call.caller, wire.identifier(values, "productId"), role, upload)
+    image = await call.once(images.add_to_product, wire.identifier(values, "productId"), role, upload)
     return Answer({"productImage": _writer(call)(image)})
 
 
@@ -48,7 +48,7 @@ async def list_(call: Call) -> Answer:
 
 async def delete(call: Call) -> Answer:
     """Delete an image of a product; `result` is true. Source: page catalog.productImage.delete."""
-    await images.remove_from_product(call.core, call.caller, *_place(call))
+    await call.once(images.remove_from_product, *_place(call))
     return Answer(result=True)
 
 

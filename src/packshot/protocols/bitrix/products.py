@@ -30,7 +30,7 @@ async def add(family: Family, call: Call) -> Answer:
     values = wire.fields(call.params)
     wire.required(values, ("iblockId", "name"))
     fields, parts = read(family, values, call.zone)
-    product = await products.add(call.core, call.caller, family.kinds[0], fields, parts)
+    product = await call.once(products.add, family.kinds[0], fields, parts)
     return Answer({family.changed_key: product_fields.written(family, product, call.zone)})
 
 
@@ -70,13 +70,13 @@ async def update(family: Family, call: Call) -> Answer:
     """Change a product; the answer is the whole product afterwards."""
     product_id = wire.identifier(call.params, "id")
     changes, parts = read(family, wire.fields(call.params), call.zone)
-    product = await products.update(call.core, call.caller, product_id, family.kinds, changes, parts)
+    product = await call.once(products.update, product_id, family.kinds, changes, parts)
     return Answer({family.changed_key: product_fields.written(family, product, call.zone)})
 
 
 async def delete(family: Family, call: Call) -> Answer:
     """Delete a product with its pictures, a parent with its variations; `result` is true."""
-    await products.remove(call.core, call.caller, wire.identifier(call.params, "id"), family.kinds)
+    await call.once(products.remove, wire.identifier(call.params, "id"), family.kinds)
     return Answer(result=True)
 
 

@@ -25,7 +25,7 @@ from packshot.protocols.bitrix.limits import Limiter, count_call
 from packshot.protocols.bitrix.methods import METHODS
 from packshot.protocols.bitrix.perform import failure, perform, taken
 from packshot.protocols.body import BodyLimits, InFlight, merge, parse, parse_form, reading
-from packshot.services import downloads
+from packshot.services import downloads, idempotency
 from packshot.services.core import Core
 
 Scope = dict[str, Any]
@@ -99,7 +99,10 @@ class Bitrix:
             base_url = self.base_url(scope, headers)
             if self.limiter is not None:
                 count_call(self.limiter, caller.account_id, source)
-            call = Call(self.core, caller, params, base_url, self.zone, self.settings, source, METHODS, self.limiter)
+            key = idempotency.key_of(headers.get(idempotency.HEADER), called.method.name)
+            call = Call(
+                self.core, caller, params, base_url, self.zone, self.settings, source, METHODS, self.limiter, key
+            )
             running = time.time()
             del content, params
             return await perform(call, called.method), (started, running)

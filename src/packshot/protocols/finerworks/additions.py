@@ -33,7 +33,7 @@ async def add_images(call: Call) -> Answer:
     place, site_id = place_of(call.params) or Place(), site_id_of(call.params)
     news = [_read(call, place, site_id, fields, f"images[{index}].") for index, fields in enumerate(asked)]
     add = ingest.add_images if call.core.libraries.ingest else libraries.add_images
-    images = await add(call.core, call.caller, news)
+    images = await call.once(add, news)
     return Answer({"images": [write_image(call, image) for image in images]})
 
 

@@ -6,13 +6,13 @@ from typing import Any
 
 from packshot.domain.access import Principal
 from packshot.domain.errors import InvalidValue, Unauthenticated
+from packshot.protocols.finerworks.call import KEYS
 from packshot.protocols.finerworks.errors import FinerWorksSettings
 from packshot.services import keys
 from packshot.services.core import Core
 
 Headers = Mapping[bytes, bytes]
 
-NAMES = ("web_api_key", "app_key")
 _KEY = re.compile(r"[!-~]{1,100}")
 """What may be a key at all; anything else is not looked up."""
 _FORWARDED = (b"x-forwarded-", b"forwarded", b"via")
@@ -28,7 +28,7 @@ async def by_keys(core: Core, headers: Headers, query: Mapping[str, Any], settin
         AccountStopped: nobody may call the account.
     """
     asked = query if settings.query_keys else {}
-    found = [headers.get(name.encode(), b"").decode("latin-1").strip() or asked.get(name) for name in NAMES]
+    found = [headers.get(name.encode(), b"").decode("latin-1").strip() or asked.get(name) for name in KEYS]
     if not all(isinstance(key, str) and _KEY.fullmatch(key) for key in found):
         raise Unauthenticated("wrong" if any(found) else "absent")
     return await keys.by_pair(core, *map(str, found))
@@ -55,7 +55,7 @@ async def for_account(core: Core, caller: Principal, params: Mapping[str, Any], 
 
 def received(headers: Headers) -> str:
     """The names of the keys that arrived as headers, for those who look for a proxy that drops them."""
-    return ", ".join(name for name in NAMES if name.encode() in headers) or "none"
+    return ", ".join(name for name in KEYS if name.encode() in headers) or "none"
 
 
 def by_proxy(headers: Headers) -> bool:

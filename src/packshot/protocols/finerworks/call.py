@@ -2,20 +2,29 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import tzinfo
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import msgspec
 
 from packshot.domain.access import Principal
 from packshot.protocols.body import Take
 from packshot.protocols.finerworks.errors import FinerWorksSettings
+from packshot.services import idempotency
 from packshot.services.core import Core
+from packshot.services.idempotency import Key
+
+KEYS = ("web_api_key", "app_key")
+"""What a caller is known by, in the headers or in the query."""
+
+Result = TypeVar("Result")
+Arguments = ParamSpec("Arguments")
 
 
 class Call(msgspec.Struct, frozen=True):
     """The fields of the body and of the query, their names in lower case, and the zone that dates are written in.
 
-    `caller` acts for the account whose account_key the call names, where it may.
+    `caller` acts for the account whose account_key the call names, where it may. `key` is there where the caller wants
+    the call to be done once.
     """
 
     core: Core
@@ -25,6 +34,19 @@ class Call(msgspec.Struct, frozen=True):
     zone: tzinfo
     base_url: str
     settings: FinerWorksSettings
+    key: Key | None = None
+
+    async def once(
+        self,
+        run: Callable[Concatenate[Core, Principal, Arguments], Awaitable[Result]],
+        *arguments: Arguments.args,
+        **named: Arguments.kwargs,
+    ) -> Result:
+        """What a service returns that changes something, and that is done once: see `idempotency.once`."""
+        if self.key is None:
+            return await run(self.core, self.caller, *arguments, **named)
+        said = [self.params, {name: value for name, value in self.query.items() if name not in KEYS}]
+        return await idempotency.once(self.core, self.caller, self.key, said, run, *arguments, **named)
 
 
 class Answer(msgspec.Struct, frozen=True):

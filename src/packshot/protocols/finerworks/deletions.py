@@ -16,7 +16,7 @@ async def delete_images(call: Call) -> Answer:
     Guids that are not there are passed over and named in the message. Source: page DELETE-v3-delete_images.
     """
     names = named(call)
-    gone = await libraries.remove_images(call.core, call.caller, list(names), place_of(call.params))
+    gone = await call.once(libraries.remove_images, list(names), place_of(call.params))
     return Answer({}, about(missed(names, gone)))
 
 

@@ -55,7 +55,7 @@ async def update_images(call: Call) -> Answer:
         _change(fields, f"images[{number}].")
         for number, fields in enumerate(wire.objects(call.params, "images", MAX_UPDATED))
     ]
-    updated = await libraries.update_images(call.core, call.caller, changes, place_of(call.params))
+    updated = await call.once(libraries.update_images, changes, place_of(call.params))
     missing = missed({change.guid: change.guid for change in changes}, {image.guid for image in updated})
     images = [write_image(call, image) for image in updated]
     return Answer({"images": images}, about(missing), code=404 if changes and not updated else 200)

@@ -58,7 +58,7 @@ async def update_virtual_inventory(call: Call) -> Answer:
     """
     sent = wire.objects(call.params, "virtual_inventory", MAX_UPDATED)
     changes = [_change(fields, f"virtual_inventory[{index}].") for index, fields in enumerate(sent)]
-    updated = await inventory.update(call.core, call.caller, changes)
+    updated = await call.once(inventory.update, changes)
     skus = [product.sku for product in updated]
     message = _misses((change.sku for change in changes), set(skus))
     fields = {"skus_updated": skus, "products": await _write(call, updated)}
@@ -73,7 +73,7 @@ async def delete_virtual_inventory(call: Call) -> Answer:
     skus = _texts(call.params, "skus", MAX_SKUS)
     if skus is None:
         raise MissingField("skus")
-    return Answer({}, _misses(skus, await inventory.remove(call.core, call.caller, skus)))
+    return Answer({}, _misses(skus, await call.once(inventory.remove, skus)))
 
 
 async def disconnect_virtual_inventory(call: Call) -> Answer:
@@ -86,7 +86,7 @@ async def disconnect_virtual_inventory(call: Call) -> Answer:
         raise MissingField("platform")
     if platform not in LINK_FIELDS:
         raise InvalidValue("platform", f"has to be one of {', '.join(LINK_FIELDS)}")
-    await inventory.disconnect(call.core, call.caller, platform)
+    await call.once(inventory.disconnect, platform)
     return Answer({})
 
 
@@ -108,7 +108,7 @@ async def submit_product(call: Call) -> Answer:
         raise MissingField("product.product_sku")
     title = wire.text(fields, "product_title", "product.", most=MAX_NAME_CHARACTERS)
     new = NewInventoryProduct(guid=new_guid(), product_code=code, name=title)
-    product = await inventory.add(call.core, call.caller, _image_of(fields), new)
+    product = await call.once(inventory.add, _image_of(fields), new)
     return Answer({"products": await _write(call, [product])})
 
 

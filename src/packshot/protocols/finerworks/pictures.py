@@ -43,7 +43,7 @@ async def update_pictures(call: Call) -> Answer:
         _change(fields, f"images[{number}].")
         for number, fields in enumerate(wire.objects(call.params, "images", MAX_IMAGES))
     ]
-    found = await pictures.change(call.core, call.caller, changes, place_of(call.params))
+    found = await call.once(pictures.change, changes, place_of(call.params))
     return await _described(
         call, {change.guid: change.guid for change in changes}, 200 if found or not changes else 404
     )

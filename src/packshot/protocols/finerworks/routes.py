@@ -29,7 +29,7 @@ from packshot.protocols.finerworks.errors import (
     trouble,
 )
 from packshot.protocols.finerworks.methods import METHODS, OWN, UPLOADS
-from packshot.services import calls
+from packshot.services import calls, idempotency
 from packshot.services.core import Core
 
 Scope = dict[str, Any]
@@ -93,7 +93,8 @@ class FinerWorks:
         caller = await auth.by_keys(self.core, headers, query, self.settings)
         scope["packshot.mode"] = caller.mode
         calls.begin(self.core, method.name)
-        call = Call(self.core, caller, {}, query, self.zone, self.base_url(scope, headers), self.settings)
+        key = idempotency.key_of(headers.get(idempotency.HEADER), method.name)
+        call = Call(self.core, caller, {}, query, self.zone, self.base_url(scope, headers), self.settings, key)
         if isinstance(method, Upload):
             return await method.run(call, self._body(scope, receive, headers))
         async with reading(receive, scope["headers"], self.limits, self.in_flight) as content:

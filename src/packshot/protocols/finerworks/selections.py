@@ -17,7 +17,7 @@ async def update_file_selection(call: Call) -> Answer:
     if guid is None:
         raise InvalidValue("guid", "has to be a guid")
     names = named(call)
-    kept = await selections.replace(call.core, call.caller, guid, list(names))
+    kept = await call.once(selections.replace, guid, list(names))
     return Answer({"guids": kept, "guid": guid}, about(missed(names, set(kept))))
 
 

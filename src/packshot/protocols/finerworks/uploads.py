@@ -35,9 +35,11 @@ async def upload(call: Call, body: Body) -> Answer:
         form = FileForm(body.content_type, partial(originals.append, call.core, staged))
         await body.pour(call.core.prints.upload_bytes + FORM_BYTES, form.feed)
         form.finish()
-        call = structs.replace(call, caller=await auth.for_account(call.core, call.caller, form.fields, call.query))
+        caller = await auth.for_account(call.core, call.caller, form.fields, call.query)
+        sent = {"fields": form.fields, "file": [form.file_name, staged.digest.hexdigest()]}
+        call = structs.replace(call, caller=caller, params=sent)
         said = _described(form.fields | {"file_name": form.fields.get("file_name") or form.file_name})
-        image = await hosting.add(call.core, call.caller, said, staged)
+        image = await call.once(hosting.add, said, staged)
     return Answer({"images": [write_image(call, image)]})
 
 
@@ -47,7 +49,8 @@ async def put(call: Call, body: Body) -> Answer:
     said = _described(call.query | {"guid": body.name})
     async with originals.staging(call.core) as staged:
         await body.pour(call.core.prints.upload_bytes, partial(originals.append, call.core, staged))
-        image = await hosting.add(call.core, call.caller, said, staged)
+        call = structs.replace(call, params={"guid": said.guid, "file": staged.digest.hexdigest()})
+        image = await call.once(hosting.add, said, staged)
     return Answer({"images": [write_image(call, image)]})
 
 

@@ -12,7 +12,18 @@ from io import FileIO
 from pathlib import Path
 from typing import Any, Protocol
 
+import msgspec
+
 Bytes = bytes | bytearray | memoryview
+
+
+class BlobSettings(msgspec.Struct, frozen=True):
+    """Where bytes are found again.
+
+    `mirror`: a folder laid out like `blobs/` of the data folder, such as a backup's, that lost bytes are taken from.
+    """
+
+    mirror: str = ""
 
 
 @dataclass(slots=True)
@@ -81,6 +92,15 @@ class BlobStore(Protocol):
 
     def stream(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
         """The same bytes piece by piece, without holding up the event loop. Raises: Unavailable."""
+
+    def scan(self, key: str) -> AsyncIterator[bytes]:
+        """All bytes of the key as they lie on the disk, not as memory has them, piece by piece.
+
+        Where they are missing or cannot be read, there are none from there on. Raises: Unavailable (for other reasons).
+        """
+
+    def scan_copy(self, key: str) -> AsyncIterator[bytes]:
+        """The same of the second copy, of another generation perhaps; where there is none, it has no bytes."""
 
     async def delete(self, key: str) -> None:
         """Make the key's bytes go; a key that is gone already is fine. Raises: Unavailable."""

@@ -22,6 +22,7 @@ Result = TypeVar("Result")
 STREAM_PIECE_BYTES = 256 * 1024
 _KEY = re.compile(r"[0-9a-f]{64}\.[0-9a-f]{16}")
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+_TOO_MUCH = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 _OPEN_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -59,7 +60,8 @@ class DiskBlobs:
     """Blobs below one folder: `blobs/<first two digits>/<key>`, uploads in `staging/` beside them.
 
     *failed* is called, from any thread, when a write, flush or close fails for another reason than a full
-    disk: nobody knows then what the disk holds, and the process has to stop.
+    disk: nobody knows then what the disk holds, and the process has to stop. *mirror* has a second copy, laid out
+    like `blobs/`.
     """
 
     def __init__(
@@ -68,12 +70,14 @@ class DiskBlobs:
         threads: ThreadPoolExecutor,
         failed: Callable[[BaseException], None],
         files: Files | None = None,
+        mirror: Path | None = None,
     ) -> None:
         self._blobs = root / "blobs"
         self._staging = root / "staging"
         self._threads = threads
         self._failed = failed
         self._files = files or Files()
+        self._mirror = mirror
 
     def prepare(self) -> None:
         """Create the folders, all 256 of them, so that no upload ever has to flush a new one."""
@@ -215,6 +219,23 @@ class DiskBlobs:
         for first in range(start, end, STREAM_PIECE_BYTES):
             yield await self._in_thread(partial(self.read_now, key, first, min(first + STREAM_PIECE_BYTES, end)))
 
+    def scan(self, key: str) -> AsyncIterator[bytes]:
+        """See `BlobStore.scan`."""
+        path = self.path(key)
+        if not path.parent.is_dir():  # a disk is not mounted, which is no file's fault
+            raise Unavailable("blob store")
+        return self._scan(path)
+
+    def scan_copy(self, key: str) -> AsyncIterator[bytes]:
+        """See `BlobStore.scan_copy`."""
+        return self._scan(self._mirror and _copy_of(self._mirror / key[:2] / key))
+
+    async def _scan(self, path: Path | None) -> AsyncIterator[bytes]:
+        start = 0
+        while path and (piece := await self._in_thread(partial(_read_anew, path, start))):
+            yield piece
+            start += len(piece)
+
     async def delete(self, key: str) -> None:
         """See `BlobStore.delete`."""
         await self._in_thread(lambda: self._files.unlink(self.path(key)))
@@ -262,6 +283,27 @@ def _open(path: Path) -> io.FileIO:
         return io.FileIO(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC))
     except OSError as error:
         raise Unavailable("blob store") from error
+
+
+def _copy_of(path: Path) -> Path | None:
+    """That file, or where there is none, another generation of the same bytes: copies are older than repairs."""
+    return path if path.exists() else next(path.parent.glob(f"{path.stem}.*"), None)
+
+
+def _read_anew(path: Path, start: int) -> bytes:
+    """What the disk itself gives from there on; nothing where it has nothing to give."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            # Memory would answer for a disk that has long forgotten.
+            os.posix_fadvise(descriptor, start, STREAM_PIECE_BYTES, os.POSIX_FADV_DONTNEED)
+            return os.pread(descriptor, STREAM_PIECE_BYTES, start)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno in _TOO_MUCH:
+            raise
+        return b""
 
 
 def _is_old_file(entry: "os.DirEntry[str]", limit: float) -> bool:

@@ -1,0 +1,84 @@
+"""`packshot backup` and `packshot restore`: a store copied while it is served, and brought back."""
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from packshot import config
+from packshot.cli.common import Config, Data, require_store, show_progress, stop, with_core
+from packshot.cli.printed import program, quoted
+from packshot.cli.serve import DEFAULT_DATA
+from packshot.services import backup as backups
+from packshot.services.backup import Copied
+
+MB = 1024 * 1024
+
+Target = Annotated[str, typer.Argument(metavar="TARGET", help="The folder of backups.")]
+
+
+def backup(
+    target: Target,
+    keep: Annotated[int | None, typer.Option(metavar="N", min=1, help="Remove all snapshots but the newest N.")] = None,
+    data: Data = DEFAULT_DATA,
+    config_file: Config = None,
+) -> None:
+    """Add a snapshot of the store to a folder of backups; a server may go on serving. Exit code 1: pictures are lost.
+
+    Only pictures that the folder lacks are copied. Backups hold the store's secrets.
+    """
+    folder = _folder(target)
+    require_store(data)
+    settings = config.load(config_file)
+    made = with_core(data, settings, lambda core: backups.back_up(core, data, folder, keep, _progress))
+    typer.echo(
+        f"Snapshot {made.snapshot} in {folder}: {made.counts['image']} images, {made.blobs.blobs} blobs,"
+        f" {made.blobs.copied} of them copied ({made.blobs.copied_bytes / MB:.1f} MB)."
+    )
+    if keep:
+        typer.echo(f"Removed {made.snapshots_removed} snapshots, and {made.blobs_removed} blobs that none needs.")
+    _tell_lost(made.blobs)
+
+
+def restore(
+    target: Target,
+    data: Data = DEFAULT_DATA,
+    snapshot: Annotated[str | None, typer.Option(metavar="TIME", help="This snapshot, not the newest one.")] = None,
+    despite_damage: Annotated[
+        bool, typer.Option("--despite-damage", help="Where pictures are lost, restore all others.")
+    ] = False,
+) -> None:
+    """Make a store of a snapshot, in an empty data folder; every picture is checked. Exit code 1: pictures are lost.
+
+    Ids go on a million higher: none is used again that was handed out after the snapshot was taken.
+    """
+    restoring = backups.restore(
+        _folder(target), data, snapshot, time.time_ns() // 1_000, _progress, despite_damage=despite_damage
+    )
+    done = asyncio.run(restoring)
+    typer.echo(
+        f"Restored snapshot {done.snapshot} into {data}: {done.blobs.blobs} blobs, restore epoch {done.epoch}."
+        f" Serve it with `{program()} serve --data {quoted(data)}`"
+    )
+    if done.lost_before:
+        typer.echo(f"mind  {done.lost_before} blobs were lost already when it was taken")
+    _tell_lost(done.blobs)
+
+
+def _folder(target: str) -> Path:
+    if "://" in target:
+        raise stop(f"{target} is no folder: backups go into folders, which may lie on another machine's disk")
+    return Path(target)
+
+
+def _tell_lost(blobs: Copied) -> None:
+    for words in blobs.lost:
+        typer.echo(f"WRONG {words}: upload the picture again")
+    if blobs.lost:
+        raise typer.Exit(1)
+
+
+def _progress(what: str, done: int, total: int) -> None:
+    show_progress(f"{done} of {total} {what}", done=done == total)

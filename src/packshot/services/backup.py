@@ -1,0 +1,343 @@
+"""Backups of a serving store into a folder, one whole snapshot after the other, and stores restored from them.
+
+Blobs never change, so order is all that matters: hold what may be deleted, copy the database, then copy the blobs that
+the copy names, and only then let the snapshot be seen.
+"""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from packshot import __version__
+from packshot.domain.errors import PackshotError, StoreFull, Unavailable
+from packshot.services import keyring
+from packshot.services.core import Core
+from packshot.storage import backup as rows
+from packshot.storage import blob_rows, images, migrations, snapshots
+from packshot.storage.backup import BackupUnusable
+from packshot.storage.blobs import BlobStore
+from packshot.storage.blobs.disk import DiskBlobs
+from packshot.storage.database import Database, open_database
+from packshot.storage.folder import DATABASE, KEY_FILE, Lock, Sealer
+from packshot.storage.snapshots import MANIFEST, Manifest, Target
+
+HOLD_S = 600
+"""For how long a backup that was killed keeps bytes from being deleted."""
+
+RENEW_S = 60.0
+AT_ONCE = 16
+"""How many blobs are copied at once: most of the time goes into waiting for the disk."""
+
+SHOWN = 5
+_NAME = "%Y-%m-%dT%H%M%SZ"
+_SECOND = 1_000_000
+
+Told = Callable[[str, int, int], None]
+"""Hears what is being copied, how much of it is done, and how much there is."""
+
+_log = structlog.get_logger("packshot.backup")
+
+
+class Copied(msgspec.Struct, frozen=True):
+    """How many blobs were there to copy, how many were copied and how large those are, and which are lost.
+
+    `lost`: sentences about blobs whose bytes are missing or are not those that their names say.
+    """
+
+    blobs: int = 0
+    copied: int = 0
+    copied_bytes: int = 0
+    lost: tuple[str, ...] = ()
+
+
+class Backup(msgspec.Struct, frozen=True):
+    """A new snapshot, with what it holds, and how many old snapshots and unneeded blobs were removed for it."""
+
+    snapshot: str
+    counts: dict[str, int]
+    blobs: Copied
+    snapshots_removed: int
+    blobs_removed: int
+
+
+class Restored(msgspec.Struct, frozen=True):
+    """A store made of a snapshot, and the number of its restore epoch.
+
+    `lost_before`: how many blobs were lost already when the snapshot was taken.
+    """
+
+    snapshot: str
+    epoch: int
+    blobs: Copied
+    lost_before: int
+
+
+async def back_up(core: Core, folder: Path, target: Path, keep: int | None, told: Told) -> Backup:
+    """Add a snapshot of the store in *folder* to those in *target*; keep that many of them, or all.
+
+    Everything acknowledged before is in it, and nothing half-done. A server may go on serving meanwhile. Killed at any
+    moment it leaves the snapshots that were there; the next one goes on with the blobs that were copied.
+
+    Raises:
+        BackupUnusable: *target* cannot be used or written to, or the database is damaged.
+        Unavailable: the store cannot be written to.
+    """
+    there, blobs = Target(target), DiskBlobs(target, core.threads, lambda _: None)
+    with there.held():
+        _require_ours(there, folder)
+        blobs.prepare()
+        await blobs.sweep_staging(0)
+        async with _held(core):
+            name, manifest, copied = await _take(core, folder, (there, blobs), told)
+        old = there.names()[:-keep] if keep else []
+        for one in old:
+            there.remove(one)
+        removed = await _prune(there, blobs) if keep else 0
+    return Backup(name, manifest.counts, copied, len(old), removed)
+
+
+def _require_ours(there: Target, folder: Path) -> None:
+    """Raises: BackupUnusable."""
+    for name in there.names()[-1:]:
+        if there.key(name) != (folder / KEY_FILE).read_bytes():
+            raise BackupUnusable(f"{there.folder} holds the backups of another store: name another folder")
+
+
+@asynccontextmanager
+async def _held(core: Core) -> AsyncIterator[None]:
+    """Have no blob's bytes deleted until the block ends."""
+
+    def until() -> int:
+        return core.now() + HOLD_S * _SECOND
+
+    async def renew() -> None:
+        while True:
+            await asyncio.sleep(RENEW_S)
+            try:
+                await core.db.write(partial(rows.renew_hold, hold_id=hold_id, expires_at=until()))
+            except PackshotError as error:
+                _log.warning("the hold on deleted pictures was not renewed", why=str(error))
+
+    hold_id = await core.db.write(partial(rows.take_hold, expires_at=until(), now=core.now()))
+    renewing = asyncio.create_task(renew())
+    try:
+        yield
+    finally:
+        renewing.cancel()
+        with suppress(asyncio.CancelledError):
+            await renewing
+        with suppress(PackshotError):  # it runs out by itself
+            await core.db.write(partial(rows.drop_hold, hold_id=hold_id))
+
+
+async def _take(core: Core, folder: Path, target: tuple[Target, DiskBlobs], told: Told) -> tuple[str, Manifest, Copied]:
+    there, blobs = target
+    taken_at = core.now()
+    name = _next_name(there, taken_at)
+    with there.making(name) as place:
+        path = place / DATABASE
+        await asyncio.to_thread(rows.copy_database, folder / DATABASE, path, partial(told, "pages of the database"))
+        with _writing_to(there.folder):
+            async with _opened(path) as db:
+                copied = await _copy_all(db, core.blobs, blobs, told)
+                counts, epoch = await rows.count_rows(db), await rows.find_epoch(db)
+        manifest = Manifest(
+            format=snapshots.FORMAT,
+            taken_at=taken_at,
+            packshot=__version__,
+            migration=migrations.steps()[-1][0],
+            epoch=epoch,
+            digest=await asyncio.to_thread(_sealed, path),
+            blobs=copied.blobs,
+            lost=len(copied.lost),
+            counts=counts,
+        )
+        snapshots.write(place / KEY_FILE, (folder / KEY_FILE).read_bytes())
+        snapshots.write(place / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)))
+    return name, manifest, copied
+
+
+def _next_name(there: Target, taken_at: int) -> str:
+    """The time, or the second after the newest snapshot: by their names it is told which came last."""
+    name = datetime.fromtimestamp(taken_at // _SECOND, UTC).strftime(_NAME)
+    for newest in there.names()[-1:]:
+        after = datetime.strptime(newest, _NAME).replace(tzinfo=UTC) + timedelta(seconds=1)
+        name = max(name, after.strftime(_NAME))
+    return name
+
+
+def _sealed(path: Path) -> str:
+    rows.seal(path)
+    snapshots.flush(path)
+    return snapshots.digest_of(path)
+
+
+@asynccontextmanager
+async def _opened(path: Path) -> AsyncIterator[Database]:
+    db = open_database(path, lambda _: None)
+    try:
+        yield db
+    finally:
+        await db.close()
+
+
+async def _copy_all(db: Database, source: BlobStore, target: DiskBlobs, told: Told) -> Copied:
+    """Copy the blobs of a copied database that *target* lacks; those that are lost are marked in it as corrupt.
+
+    Of those that were corrupt before, either side may have the good bytes, which upkeep then finds.
+
+    Raises: BackupUnusable.
+    """
+    total, seen, after = await rows.count_wanted(db), 0, 0
+    sizes: list[int] = []
+    lost: list[str] = []
+    while batch := await blob_rows.of_blobs(db, after, AT_ONCE):
+        after, wanted = batch[-1][0], [row for row in batch if row[3] != "doomed"]
+        done = await asyncio.gather(*(_copy(source, target, key, size_bytes) for _, key, size_bytes, _ in wanted))
+        for (blob_id, key, _, state), copied_bytes in zip(wanted, done, strict=True):
+            if copied_bytes is None and state == "live":
+                await db.write(partial(blob_rows.mark_corrupt, blob_id=blob_id))
+                shown = ", ".join(await images.of_blob(db, blob_id, SHOWN))
+                lost.append(f"blob {key} is missing or damaged ({shown or 'no image'})")
+        sizes += [size for size in done if size]
+        seen += len(wanted)
+        told("blobs", seen, total)
+    return Copied(total, len(sizes), sum(sizes), tuple(lost))
+
+
+async def _copy(source: BlobStore, target: DiskBlobs, key: str, size_bytes: int) -> int | None:
+    """How many bytes were copied, 0 where *target* has them; None where the source has others, or none."""
+    if await target.find_size(key) == size_bytes:
+        return 0
+    if await source.find_size(key) != size_bytes:
+        return None
+    staged, pieces = target.stage(), source.stream(key, 0, size_bytes)
+    try:
+        while piece := await _next(pieces):
+            await target.append(staged, piece)
+        if staged.digest.hexdigest() != key.partition(".")[0]:
+            return None
+        await target.put(key, staged)
+        return size_bytes
+    finally:
+        await target.discard(staged)
+
+
+async def _next(pieces: AsyncIterator[bytes]) -> bytes:
+    """The next piece; none at the end, and none where it cannot be read, which the digest then shows."""
+    try:
+        return await anext(pieces, b"")
+    except Unavailable:
+        return b""
+
+
+@contextmanager
+def _writing_to(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except (StoreFull, Unavailable) as error:
+        raise BackupUnusable(f"{folder} cannot be written to: {error.__cause__ or error}") from error
+
+
+async def _prune(there: Target, blobs: DiskBlobs) -> int:
+    """Delete the blobs that no snapshot names; return how many. Raises: BackupUnusable."""
+    count = 0
+    with there.naming() as is_named:
+        for key in await blobs.of_keys(0):
+            if not is_named(key):
+                await blobs.delete(key)
+                count += 1
+    return count
+
+
+async def restore(
+    target: Path, folder: Path, snapshot: str | None, now: int, told: Told, *, despite_damage: bool = False
+) -> Restored:
+    """Make a store in the empty *folder* of a snapshot in *target*, the newest one if none is named.
+
+    Every live blob of it is there with its digest, or nothing is left in the folder. *despite_damage* takes what there
+    is: images whose bytes are lost are answered as unavailable until somebody uploads them again. Ids that may have
+    been handed out since the snapshot are never used again. The key comes last: without it nobody can open the rest.
+
+    Raises:
+        BackupUnusable: the folder is not empty, or the backup is damaged, of a newer version, or none at all.
+        KeyLost: the snapshot's key is not the one that its secrets are sealed with.
+    """
+    there = Target(target)
+    name = _chosen(there, snapshot)
+    manifest = there.manifest(name)
+    if manifest.migration > migrations.steps()[-1][0]:
+        raise BackupUnusable(
+            f"snapshot {name} was made by Packshot {manifest.packshot}, a newer version: restore it with that one"
+        )
+    with _filling(folder), _writing_to(folder):
+        path = folder / f"{DATABASE}.part"
+        await asyncio.to_thread(shutil.copyfile, there.path(name) / DATABASE, path)
+        if await asyncio.to_thread(snapshots.digest_of, path) != manifest.digest:
+            raise BackupUnusable(f"the database of snapshot {name} is damaged: restore another one with --snapshot")
+        migrations.prepare(path)
+        copied, epoch = await _bring_back((there, name), folder, path, now, told, despite_damage=despite_damage)
+        await asyncio.to_thread(_sealed, path)
+        path.rename(folder / DATABASE)
+        snapshots.write(folder / KEY_FILE, there.key(name))
+        snapshots.flush(folder)
+    return Restored(name, epoch, copied, manifest.lost)
+
+
+def _chosen(there: Target, snapshot: str | None) -> str:
+    """Raises: BackupUnusable."""
+    names = there.names()
+    if not names:
+        raise BackupUnusable(f"there is no backup in {there.folder}")
+    if snapshot and snapshot not in names:
+        raise BackupUnusable(f"there is no snapshot {snapshot} in {there.folder}: there are {', '.join(names)}")
+    return snapshot or names[-1]
+
+
+@contextmanager
+def _filling(folder: Path) -> Iterator[None]:
+    """Have an empty folder to oneself until the block ends, and leave it empty where that fails."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if _contents(folder):
+        raise BackupUnusable(f"{folder} is not empty: name a folder with nothing in it by --data")
+    lock = Lock(folder)
+    try:
+        yield
+    except BaseException:
+        for path in _contents(folder):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        raise
+    lock.release()
+
+
+def _contents(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.name != "lost+found"]
+
+
+async def _bring_back(
+    source: tuple[Target, str], folder: Path, path: Path, now: int, told: Told, *, despite_damage: bool
+) -> tuple[Copied, int]:
+    """Copy the blobs of a copied database at *path* into *folder*, and begin an epoch in it."""
+    there, name = source
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        kept, blobs = (DiskBlobs(place, threads, lambda _: None) for place in (there.folder, folder))
+        blobs.prepare()
+        async with _opened(path) as db:
+            await keyring.signing_keys(db, Sealer(there.path(name)), now)
+            copied = await _copy_all(db, kept, blobs, told)
+            if copied.lost and not despite_damage:
+                shown = "; ".join(copied.lost[:SHOWN])
+                raise BackupUnusable(
+                    f"{len(copied.lost)} blobs of snapshot {name} are damaged, and nothing was restored: {shown}."
+                    " Restore another one with --snapshot, or with --despite-damage what is left of this one"
+                )
+            taken_at = there.manifest(name).taken_at
+            return copied, await db.write(partial(rows.begin_epoch, taken_at=taken_at, now=now))
