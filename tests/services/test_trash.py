@@ -257,3 +257,16 @@ async def test_every_column_of_the_tables_goes_into_the_trash(core: Core) -> Non
     for table, columns in trash.COLUMNS.items():
         there = [row[0] for row in await core.db.all("SELECT name FROM pragma_table_info(?1)", table)]
         assert sorted(columns.split()) == sorted(there), table
+
+
+async def test_a_client_that_calls_all_its_requests_the_same_has_a_deletion_for_each_minute(
+    core: Core, admin: Principal, clock: Clock
+) -> None:
+    calls.begin(core, "delete_images")
+    calls.REQUEST_ID.set("always the same")
+    for pause_s in (0, 60, 1):
+        clock.advance(pause_s)
+        image = await make_library_image(core, admin, name=f"{pause_s}.jpg")
+        await libraries.remove_images(core, admin, [image.guid], None)
+
+    assert [deletion.items for deletion in await restoring.of_deletions(core, admin)] == [1, 2]

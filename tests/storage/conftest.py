@@ -12,7 +12,7 @@ from build import Clock, believing, fail_loudly
 from packshot import app
 from packshot.config import Settings
 from packshot.services.core import Core
-from packshot.storage import database
+from packshot.storage import database, reader
 from packshot.storage.database import connect
 from plans import Recorded, Statements
 
@@ -36,7 +36,11 @@ def statements(monkeypatch: pytest.MonkeyPatch) -> Statements:
 
 
 @pytest.fixture
-async def watched(statements: Statements, tmp_path: Path, clock: Clock) -> AsyncIterator[Core]:
+async def watched(
+    statements: Statements, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Core]:
     del statements
+    # A read that is broken off on a busy machine, to go on in a thread, would be recorded twice.
+    monkeypatch.setattr(reader, "PATIENCE_S", 60.0)
     async with app.open_core(tmp_path / "data", believing(Settings()), fail_loudly, clock) as core:
         yield core

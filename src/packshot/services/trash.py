@@ -9,17 +9,27 @@ from packshot.services import calls
 from packshot.storage import trash
 from packshot.storage.database import Tx
 
+_REQUEST_S = 60
+"""How long after its first deletion a request may still take something away under the same number."""
+
 
 async def _take(tx: Tx, caller: Principal, items: Sequence[NewItem], now: int) -> None:
     """Put them into the trash, under the one deletion of this request."""
     if not items:
         return
-    call, request_id = calls.current(), calls.REQUEST_ID.get()
-    deletion_id = await trash.find_open(tx, caller.account_id, request_id, call.method) if request_id else None
-    if deletion_id is None:
-        deletion = Deletion(0, call.method, calls.who(caller), request_id, now, 0)
+    deletion = Deletion(0, calls.current().method, calls.who(caller), calls.REQUEST_ID.get(), now, 0)
+    latest = await trash.find_latest(tx, caller.account_id)
+    if latest and _is_of(latest, deletion):
+        deletion_id = latest.id
+    else:
         deletion_id = await trash.add_deletion(tx, caller.account_id, deletion)
     await trash.add_items(tx, caller.account_id, deletion_id, items)
+
+
+def _is_of(latest: Deletion, deletion: Deletion) -> bool:
+    """Whether both are of one request. Clients choose its id, and may choose it once for all: that ends soon."""
+    same = (latest.request_id, latest.method, latest.who) == (deletion.request_id, deletion.method, deletion.who)
+    return same and bool(latest.request_id) and deletion.deleted_at - latest.deleted_at <= _REQUEST_S * 1_000_000
 
 
 async def take_images(tx: Tx, caller: Principal, image_ids: Sequence[int], now: int) -> None:

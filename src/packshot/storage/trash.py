@@ -68,12 +68,10 @@ async def add_deletion(tx: Tx, account_id: int, deletion: Deletion) -> int:
     )  # fmt: skip
 
 
-async def find_open(tx: Tx, account_id: int, request_id: str, method: str) -> int | None:
-    """The account's latest deletion, if it is of that request and method."""
-    row = await tx.one(
-        "SELECT id, request_id, method FROM deletion WHERE account_id = ?1 ORDER BY id DESC LIMIT 1", account_id
-    )
-    return row[0] if row and (row[1], row[2]) == (request_id, method) else None
+async def find_latest(tx: Tx, account_id: int) -> Deletion | None:
+    """The account's latest deletion."""
+    latest = await of_deletions(tx, account_id, 2**62, 1)
+    return latest[0] if latest else None
 
 
 async def add_items(tx: Tx, account_id: int, deletion_id: int, items: Sequence[NewItem]) -> None:
