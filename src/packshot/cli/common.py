@@ -12,8 +12,11 @@ import typer
 from packshot.app import open_core
 from packshot.cli.printed import program, quoted
 from packshot.config import Settings
+from packshot.domain.access import Principal
 from packshot.domain.errors import NotFound
 from packshot.server import EXIT_DISK_FAILED
+from packshot.services import calls
+from packshot.services.access import account_called
 from packshot.services.core import Core
 from packshot.services.setup import SCOPES
 from packshot.storage.folder import DATABASE
@@ -119,3 +122,9 @@ def with_core(folder: Path, settings: Settings, use: Callable[[Core], Awaitable[
         if failures:
             fail(f"the disk failed: {failures[0]}")
             raise typer.Exit(EXIT_DISK_FAILED)
+
+
+async def owner(core: Core, account: str, method: str) -> Principal:
+    """Whoever owns the store, as the caller of *method* for that account. Raises: NotFound."""
+    calls.begin(core, method)
+    return Principal(await account_called(core, account), 0, "administrator", frozenset(), 0)

@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from packshot import config
-from packshot.cli.common import Account, Config, Data, Result, one_of, require_store, stop, with_core
+from packshot.cli.common import Account, Config, Data, Result, one_of, owner, require_store, stop, with_core
 from packshot.cli.printed import facts_of
 from packshot.cli.serve import DEFAULT_DATA, DEFAULT_HOST, DEFAULT_PORT
 from packshot.domain.access import Principal
@@ -18,8 +18,7 @@ from packshot.domain.errors import NotFound
 from packshot.domain.images import ImageRole
 from packshot.domain.libraries import LibraryImage
 from packshot.domain.originals import Privacy
-from packshot.services import calls, hosting, pictures, setup
-from packshot.services.access import account_called
+from packshot.services import hosting, pictures, setup
 from packshot.services.core import Core
 from packshot.services.pictures import Change, Described
 
@@ -169,8 +168,7 @@ def _with_image(image: str, store: tuple[Path, str, Path | None], use: Use[Resul
     shared = msgspec.structs.replace(settings.finerworks, shared_library=True)
 
     async def found(core: Core) -> Result:
-        calls.begin(core, "packshot image")
-        caller = Principal(await account_called(core, account), 0, "administrator", frozenset(), 0)
+        caller = await owner(core, account, "packshot image")
         name = image.strip().lower()
         guid = await pictures.guid_of(core, caller, int(name)) if _ID.fullmatch(name) else name
         return await use(core, caller, guid)

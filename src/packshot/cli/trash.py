@@ -1,21 +1,18 @@
 """`packshot trash`: what was deleted, to be looked at, taken back or given up."""
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
 from packshot import config
 from packshot.cli import printed
-from packshot.cli.common import Account, Config, Data, require_store, with_core
+from packshot.cli.common import Account, Config, Data, Result, owner, require_store, with_core
 from packshot.cli.serve import DEFAULT_DATA
 from packshot.domain.access import Principal
 from packshot.domain.trash import Deletion
-from packshot.services import calls, restoring, setup
-from packshot.services.access import account_called
+from packshot.services import restoring, setup
 from packshot.services.core import Core
-
-Result = TypeVar("Result")
 
 cli = typer.Typer(help="What was deleted: look at it, take it back, give it up.", no_args_is_help=True)
 
@@ -29,8 +26,7 @@ def _with_caller(
     require_store(data)
 
     async def run(core: Core) -> Result:
-        calls.begin(core, method)
-        return await use(core, Principal(await account_called(core, account), 0, "administrator", frozenset(), 0))
+        return await use(core, await owner(core, account, method))
 
     return with_core(data, config.load(config_file), run)
 

@@ -34,27 +34,24 @@ def _is_of(latest: Deletion, deletion: Deletion) -> bool:
 
 async def take_images(tx: Tx, caller: Principal, image_ids: Sequence[int], now: int) -> None:
     """Copy images into the trash with all that is sold of them, their places in selections and the values they are."""
-    images = await trash.whole(tx, caller.account_id, "image", "id", image_ids)
-    sold = await trash.whole(tx, caller.account_id, "inventory_product", "image_id", image_ids)
-    beside: dict[str, dict[int, list[dict[str, Any]]]] = {
-        "inventory_product": _by(sold, "image_id"),
-        "selection": _by(await trash.whole(tx, caller.account_id, "selection", "image_id", image_ids), "image_id"),
-        "property_value": _by(
-            await trash.whole(tx, caller.account_id, "property_value", "image_id", image_ids), "image_id"
-        ),
-    }
-    links = _by(
-        await trash.whole(tx, caller.account_id, "inventory_link", "product_id", [row["id"] for row in sold]),
-        "product_id",
-    )
-    order = {image_id: place for place, image_id in enumerate(image_ids)}
+    images = await _by(tx, caller, "image", "id", image_ids)
+    sold = await _by(tx, caller, "inventory_product", "image_id", image_ids)
+    selected = await _by(tx, caller, "selection", "image_id", image_ids)
+    values = await _by(tx, caller, "property_value", "image_id", image_ids)
+    products = [product for found in sold.values() for product in found]
+    links = await _by(tx, caller, "inventory_link", "product_id", [product["id"] for product in products])
     items = []
-    for image in sorted(images, key=lambda row: order[row["id"]]):
-        rows = {table: found.get(image["id"], []) for table, found in beside.items()}
-        rows["inventory_link"] = [
-            link for product in rows["inventory_product"] for link in links.get(product["id"], [])
+    for image_id in image_ids:
+        beside: Rows = {
+            "inventory_product": sold.get(image_id, []),
+            "selection": selected.get(image_id, []),
+            "property_value": values.get(image_id, []),
+        }
+        beside["inventory_link"] = [
+            link for product in beside["inventory_product"] for link in links.get(product["id"], [])
         ]
-        items.append(_image(image, {table: found for table, found in rows.items() if found}))
+        kept = {table: found for table, found in beside.items() if found}
+        items += [_image(image, kept) for image in images.get(image_id, [])]
     await _take(tx, caller, items, now)
 
 
@@ -86,21 +83,16 @@ async def take_products(tx: Tx, caller: Principal, product_ids: Sequence[int], n
 
     Product images went their own way before. Those that others belong to come first.
     """
-    products = {row["id"]: row for row in await trash.whole(tx, caller.account_id, "product", "id", product_ids)}
-    sections = _by(await trash.whole(tx, caller.account_id, "product_section", "product_id", product_ids), "product_id")
-    texts = [
-        row
-        for row in await trash.whole(tx, caller.account_id, "property_value", "product_id", product_ids)
-        if row["image_id"] is None
-    ]
-    values = _by(texts, "product_id")
+    products = await _by(tx, caller, "product", "id", product_ids)
+    sections = await _by(tx, caller, "product_section", "product_id", product_ids)
+    values = await _by(tx, caller, "property_value", "product_id", product_ids)
     items = []
     for product_id in product_ids:
-        product = products[product_id]
+        (product,) = products[product_id]
         rows: Rows = {
             "product": [product],
             "product_section": sections.get(product_id, []),
-            "property_value": values.get(product_id, []),
+            "property_value": [value for value in values.get(product_id, []) if value["image_id"] is None],
         }
         items.append(NewItem("product", product_id, str(product_id), product["name"], rows))
     await _take(tx, caller, items, now)
@@ -111,7 +103,7 @@ async def take_products(tx: Tx, caller: Principal, product_ids: Sequence[int], n
 async def take_inventory(tx: Tx, caller: Principal, product_ids: Sequence[int], now: int) -> None:
     """Copy what is sold of images into the trash, with its links to shops."""
     sold = await trash.whole(tx, caller.account_id, "inventory_product", "id", product_ids)
-    links = _by(await trash.whole(tx, caller.account_id, "inventory_link", "product_id", product_ids), "product_id")
+    links = await _by(tx, caller, "inventory_link", "product_id", product_ids)
     items = [
         NewItem(
             kind="inventory_product",
@@ -123,13 +115,6 @@ async def take_inventory(tx: Tx, caller: Principal, product_ids: Sequence[int], 
         for row in sold
     ]
     await _take(tx, caller, items, now)
-
-
-def _by(rows: Sequence[dict[str, Any]], column: str) -> dict[int, list[dict[str, Any]]]:
-    found: dict[int, list[dict[str, Any]]] = {}
-    for row in rows:
-        found.setdefault(row[column], []).append(row)
-    return found
 
 
 async def take_links(tx: Tx, caller: Principal, fields: Collection[str], now: int) -> None:
@@ -145,3 +130,13 @@ async def take_selection(tx: Tx, caller: Principal, guid: str, now: int) -> None
     places = await trash.whole(tx, caller.account_id, "selection", "guid", [guid])
     if places:
         await _take(tx, caller, [NewItem("selection", 0, guid, f"{len(places)} images", {"selection": places})], now)
+
+
+async def _by(
+    tx: Tx, caller: Principal, table: str, column: str, ids: Sequence[int]
+) -> dict[int, list[dict[str, Any]]]:
+    """The whole rows of *table* that have one of these ids in *column*, by that."""
+    found: dict[int, list[dict[str, Any]]] = {}
+    for row in await trash.whole(tx, caller.account_id, table, column, ids):
+        found.setdefault(row[column], []).append(row)
+    return found
