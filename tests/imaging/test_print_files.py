@@ -65,7 +65,7 @@ def test_a_print_file_has_renditions_and_a_copy_within_a_workers_memory(
         text=True,
         check=False,
         timeout=120,
-        env={"VIPS_CONCURRENCY": "1"},
+        env={"MALLOC_ARENA_MAX": "2", "VIPS_CONCURRENCY": "1"},
     )
 
     assert child.stderr == ""
