@@ -25,6 +25,7 @@ hypothesis.settings.load_profile("packshot")
 # For the commands and servers that tests start: as `believing` does for what they open themselves.
 os.environ["PACKSHOT_INTAKE_VERIFY"] = "header"
 os.environ["PACKSHOT_ORIGINALS_PRIVACY"] = "keep"
+os.environ["PACKSHOT_DISK_RESERVE_BYTES"] = "0"  # so many of them would fill the disk
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

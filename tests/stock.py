@@ -4,7 +4,7 @@ import hashlib
 import random
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +34,10 @@ OWN = 4
 NONE = prints.NONE
 """The version of a product that is not there."""
 
-IMAGES = ("PACKSHOT.IMAGE.ON.ADD", "PACKSHOT.IMAGE.ON.UPDATE", "PACKSHOT.IMAGE.ON.DELETE")
+ALONE = "alone"
+"""The version of a picture that was added alone."""
+
+IMAGES = tuple(f"PACKSHOT.IMAGE.ON.{what}" for what in ("ADD", "UPDATE", "DELETE", "RESTORE"))
 
 Picture = tuple[str, int | None, str]
 """Role, property and digest."""
@@ -134,14 +137,19 @@ class Found:
 
 def check(folder: Path, lines: Iterable[Sequence[str]], before: Mapping[str, str]) -> Found:
     """Compare: every product, and every set of the library, is whole, in the version last acknowledged or the one begun
-    after it, and each change was noted once."""
-    acked, due, last, begun = 0, 0, dict(before), dict[str, str]()
+    after it, and each change was noted once.
+
+    A line with a number behind the version is of a change that so many events are noted of.
+    """
+    acked, due, last, begun, events_of_begun = 0, 0, dict(before), dict[str, str](), dict[str, int]()
     for kind, name, *rest in lines:
         if kind == "changing":
             begun[name] = rest[0]
+            events_of_begun[name] = int(rest[1]) if rest[1:] else events_of(name, rest[0])
         elif kind == "changed":
-            last[name], acked = begun.pop(name), acked + 1
-            due += events_of(name, last[name])
+            del begun[name]
+            last[name], acked = rest[0], acked + 1
+            due += int(rest[1]) if rest[1:] else events_of(name, rest[0])
     there, broken = look(folder)
     sets, half = prints.look(folder)
     there, broken = there | sets, broken + half
@@ -149,7 +157,7 @@ def check(folder: Path, lines: Iterable[Sequence[str]], before: Mapping[str, str
         seen = there.get(name, NONE)
         if seen not in {last.get(name, NONE), begun.get(name, last.get(name, NONE))}:
             broken.append(f"{name} is {seen} instead of {last.get(name)}")
-    due += sum(events_of(name, version) for name, version in begun.items() if there.get(name, NONE) == version)
+    due += sum(events_of_begun[name] for name, version in begun.items() if there.get(name, NONE) == version)
     events = take_events(folder)
     if events != due:
         broken.append(f"{events} events instead of {due}")
@@ -193,22 +201,28 @@ def _differences(database: sqlite3.Connection, product_id: int, name: str, versi
     return [] if whole else [f"half: {name} is not all of {version}"]
 
 
-def faults_of(folder: Path) -> list[str]:
-    """What is wrong with a store that nobody has open: rows, what they point at, and the bytes of live blobs."""
+def faults_of(folder: Path, damaged: Collection[str] = ()) -> list[str]:
+    """What is wrong with a store that nobody has open: rows, what they point at, and the bytes of live blobs.
+
+    What is *damaged*, by key, may be found damaged.
+    """
     database = sqlite3.connect(folder / DATABASE)
     try:
         broken = [f"database: {row[0]}" for row in database.execute("PRAGMA quick_check").fetchall() if row != ("ok",)]
         broken += [f"foreign key: {row}" for row in database.execute("PRAGMA foreign_key_check").fetchall()]
         broken += [
             f"{name} points at a {state} blob"
-            for name, state in database.execute(
-                "SELECT i.name, b.state FROM image i JOIN blob b ON b.id = i.blob_id WHERE b.state <> 'live'"
+            for name, state, key in database.execute(
+                "SELECT i.name, b.state, b.key FROM image i JOIN blob b ON b.id = i.blob_id WHERE b.state <> 'live'"
+                " UNION ALL SELECT 'trash ' || t.id, b.state, b.key FROM trash t JOIN blob b ON b.id = t.blob_id"
+                " WHERE b.state <> 'live'"
             ).fetchall()
+            if (key, state) not in {(one, "corrupt") for one in damaged}
         ]
         blobs = database.execute("SELECT digest, key, size_bytes FROM blob WHERE state = 'live'").fetchall()
     finally:
         database.close()
-    for digest, key, size_bytes in blobs:
+    for digest, key, size_bytes in (row for row in blobs if row[1] not in damaged):
         broken += bytes_at_fault(folder / "blobs" / key[:2] / key, digest, size_bytes)
     return broken
 
@@ -226,6 +240,7 @@ def take_events(folder: Path) -> int:
     """How many changes of products with versions and of images in the library were noted since the last time."""
     database = sqlite3.connect(folder / DATABASE)
     try:
+        database.execute("PRAGMA synchronous = OFF")
         with database:
             database.execute("DELETE FROM outbox WHERE product_id = ?1", (LONE,))
             # Images of products are noted beside these; those of the library wait in an order below zero.

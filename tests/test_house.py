@@ -46,8 +46,9 @@ def test_every_command_and_option_is_documented() -> None:
     group = typer.main.get_command(cli)
     commands = {"serve", "init", "doctor", "webhook", "catalog", "account", "user", "app", "fault", "requests", "reset"}
     commands |= {"event", "keys", "image", "trash"}
-    commands |= {"backup", "restore"}
-    commands |= {"verify", "upkeep"}
+    commands |= {"backup", "restore", "migrate"}
+    commands |= {"verify", "upkeep", "audit"}
+    commands |= {"erase"}
 
     assert set(group.commands) == commands  # type: ignore[attr-defined]
     for name in commands:

@@ -34,8 +34,10 @@ from packshot.services.outbound import Outbound
 from packshot.storage import folder as data_folder
 from packshot.storage import migrations
 from packshot.storage.blobs.disk import DiskBlobs
+from packshot.storage.blobs.staging import Files
 from packshot.storage.database import open_database
 from packshot.storage.renditions import Renditions
+from packshot.storage.reserve import Reserve
 
 THREADS = 8
 
@@ -47,31 +49,28 @@ async def open_core(
     failed: Callable[[BaseException], None],
     clock: Callable[[], float] = time.time,
 ) -> AsyncIterator[Core]:
-    """The core over a data folder, which is made and migrated where needed, until the block ends.
+    """The core over a data folder, which is made where needed, until the block ends.
 
     *failed* is called when the disk fails in a way after which nobody knows what it holds.
 
     Raises:
         OSError: the folder cannot be made or written to.
-        StoreUnusable: its database or key file is damaged, lost, or belongs to a newer version.
+        StoreUnusable: its database or key file is damaged, lost, or of another version.
     """
     data_folder.prepare(folder)
-    path = folder / data_folder.DATABASE
-    migrations.prepare(path)
+    migrations.create(folder / data_folder.DATABASE)
     threads = ThreadPoolExecutor(THREADS, "packshot")
-    mirror = Path(settings.blobs.mirror) if settings.blobs.mirror else None
-    blobs = DiskBlobs(folder, threads, failed, mirror=mirror)
-    blobs.prepare()
+    blobs, renditions, reserve = _files(folder, settings, threads, failed)
     sealer = data_folder.Sealer(folder)
-    db = open_database(path, failed)
+    db = open_database(folder / data_folder.DATABASE, failed, reserve)
     outbound = Outbound(settings.outbound)
     workers = Workers(settings.workers)
-    renditions = Renditions(folder / data_folder.RENDITIONS, settings.renditions.cache_bytes, threads)
     making = Making()
     try:
         yield Core(
             db=db,
             blobs=blobs,
+            reserve=reserve,
             threads=threads,
             clock=clock,
             signing_keys=await keyring.signing_keys(db, sealer, int(clock() * 1_000_000)),
@@ -82,6 +81,7 @@ async def open_core(
             upkeep=settings.upkeep,
             events=settings.events,
             trash=settings.trash,
+            audit=settings.audit,
             idempotency=settings.idempotency,
             libraries=settings.finerworks,
             outbound=outbound,
@@ -100,6 +100,18 @@ async def open_core(
         await outbound.close()
         await db.close()
         threads.shutdown()
+
+
+def _files(
+    folder: Path, settings: Settings, threads: ThreadPoolExecutor, failed: Callable[[BaseException], None]
+) -> tuple[DiskBlobs, Renditions, Reserve]:
+    """Where originals and renditions lie, made where needed, and what their disk has set aside. Raises: OSError."""
+    reserve = Reserve(folder / data_folder.RESERVE, settings.disk.reserve_bytes)
+    mirror = Path(settings.blobs.mirror) if settings.blobs.mirror else None
+    blobs = DiskBlobs(folder, threads, failed, mirror=mirror, reserve=reserve)
+    blobs.prepare()
+    cache = folder / data_folder.RENDITIONS
+    return blobs, Renditions(cache, settings.renditions.cache_bytes, threads, Files(reserve)), reserve
 
 
 def build(
@@ -163,6 +175,10 @@ def _metrics(core: Core, in_flight: InFlight) -> Metrics:
             "packshot_blobs_corrupt": (
                 "Originals that are missing or damaged, counted with every round of upkeep.",
                 lambda: float(core.blob_counts["corrupt"]),
+            ),
+            "packshot_disk_reserve_held": (
+                "1 while the disk's reserve is held, 0 while it is out or there is none.",
+                lambda: float(core.reserve.is_held()),
             ),
             "packshot_image_jobs_waiting": (
                 "Pictures waiting for an image worker.",

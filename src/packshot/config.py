@@ -30,6 +30,7 @@ from packshot.protocols.bitrix.methods import METHODS
 from packshot.protocols.body import BodyLimits
 from packshot.protocols.finerworks.errors import FinerWorksSettings
 from packshot.services.core import (
+    AuditSettings,
     DeliverySettings,
     DownloadSettings,
     EventSettings,
@@ -42,6 +43,7 @@ from packshot.services.core import (
 )
 from packshot.services.outbound import OutboundSettings
 from packshot.storage.blobs import BlobSettings
+from packshot.storage.reserve import DiskSettings
 
 PREFIX = "PACKSHOT_"
 
@@ -97,7 +99,9 @@ class Settings(msgspec.Struct, frozen=True):
     prints: PrintLimits = PrintLimits()
     requests: BodyLimits = BodyLimits()
     blobs: BlobSettings = BlobSettings()
+    disk: DiskSettings = DiskSettings()
     trash: TrashSettings = TrashSettings()
+    audit: AuditSettings = AuditSettings()
     idempotency: IdempotencySettings = IdempotencySettings()
     upkeep: UpkeepSettings = UpkeepSettings()
     log: LogSettings = LogSettings()

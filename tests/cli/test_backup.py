@@ -211,8 +211,8 @@ def test_a_restored_store_serves_and_takes_writes_under_ids_that_nobody_had(tmp_
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["backup", "s3://bucket/shop"], "s3://bucket/shop is no folder"),
-        (["backup", "DATA"], "holds other things than backups, like packshot.sqlite3: name an empty folder"),
+        (["backup", "ftp://host/shop"], "ftp://host/shop is neither a folder nor a place in a bucket"),
+        (["backup", "DATA"], "is in the store itself, and would be lost with it: name another folder"),
         (["restore", "EMPTY"], "there is no backup in"),
         (["restore", "TARGET"], "is not empty: name a folder with nothing in it by --data"),
         (["restore", "TARGET", "--snapshot", "yesterday"], "there is no snapshot yesterday in"),

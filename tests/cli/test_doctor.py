@@ -57,6 +57,7 @@ def test_a_store_in_good_order_is_said_to_be_so(folder: Path) -> None:
     assert done.returncode == 0
     assert done.stderr == ""
     lines = done.stdout.splitlines()
+    assert lines.pop(3) == "ok    reserve: nothing is set aside for deleting"
     assert lines.pop(3).startswith("ok    image workers: ")
     assert lines == [
         "ok    settings: every value fits",

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from forking import run
+from packshot.cli.printed import welcome_back
 from serving import init, serving
 
 
@@ -69,6 +70,14 @@ def test_a_public_address_stands_above_host_and_port(tmp_path: Path) -> None:
     done = run("init", "--data", tmp_path / "data", "--json", environment=environment)
 
     assert json.loads(done.stdout)["webhook_url"].startswith("https://pictures.example/rest/1/")
+
+
+def test_without_the_usual_account_a_later_start_names_another_one() -> None:
+    printed = welcome_back("https://pictures.example", Path("data"), 3, "my shop")
+
+    assert "https://pictures.example/rest/3/<code>/" in printed
+    assert "webhook create --data data --account 'my shop'\n" in printed
+    assert "keys create --data data --account 'my shop'\n" in printed
 
 
 def test_what_init_made_is_what_serve_serves(tmp_path: Path) -> None:

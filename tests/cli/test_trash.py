@@ -1,12 +1,19 @@
 """`packshot trash` beside a running server: what a client deleted comes back by one command, to the last byte."""
 
+import asyncio
 import hashlib
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from build import fail_loudly, make_product
 from forking import run
+from packshot import app
+from packshot.config import Settings
+from packshot.domain.access import Principal
+from packshot.domain.products import Kind
+from packshot.services import calls, products
 from pictures import png
 from serving import Server, serving
 
@@ -45,7 +52,7 @@ def shown(server: Server) -> list[list[Any]]:
         for page in range(1, 25)
         for product in ask(server, "POST", "list_virtual_inventory", {"page_number": page, "per_page": 50})["products"]
     ]
-    addresses = [image["private_hires_uri"] for image in images if image["guid"].startswith("0000")]
+    addresses = [image["private_hires_uri"] for image in images if image["guid"].startswith("00000000-0000-")]
     return [images, sold, [hashlib.sha256(CLIENT.get(address).content).hexdigest() for address in addresses]]
 
 
@@ -84,7 +91,7 @@ def test_five_hundred_images_with_what_is_sold_of_them_are_deleted_and_come_back
     assert restored == [f"restored: {COUNT}"]
     assert [len(part) for part in before] == [COUNT, SOLD, len(hosted)]
     assert after == before
-    assert trash(folder, "list") == []
+    assert run("trash", "list", "--data", folder).stderr == "there is no deletion\n"
 
 
 def test_a_deletion_is_shown_and_given_up_and_an_unknown_one_is_named(tmp_path: Path) -> None:
@@ -101,3 +108,52 @@ def test_a_deletion_is_shown_and_given_up_and_an_unknown_one_is_named(tmp_path: 
     assert item == f"  image {guid} 1.png"
     assert missing.returncode == 2
     assert missing.stderr == "packshot: there is no deletion 1: `packshot trash list` shows what there is\n"
+
+
+async def delete_products(folder: Path, names: list[str]) -> None:
+    """Make and delete products with these names, each by a request of its own."""
+    async with app.open_core(folder, Settings(), fail_loudly) as core:
+        admin = Principal(1, 1, "administrator", frozenset(), 1)
+        for number, name in enumerate(names):
+            calls.REQUEST_ID.set(f"request {number}")
+            product_id = await make_product(core, admin, name)
+            await products.remove(core, admin, product_id, tuple(Kind))
+
+
+def test_a_long_list_says_how_it_goes_on(tmp_path: Path) -> None:
+    assert run("init", "--data", tmp_path).returncode == 0
+    asyncio.run(delete_products(tmp_path, ["Shirt"] * 51))
+
+    first = run("trash", "list", "--data", tmp_path)
+    rest = run("trash", "list", "--data", tmp_path, "--before", "2")
+    end = run("trash", "list", "--data", tmp_path, "--before", "1")
+
+    assert len(first.stdout.splitlines()) == 50
+    assert first.stderr == "50 deletions are shown: for older ones add --before 2\n"
+    assert (len(rest.stdout.splitlines()), rest.stderr) == (1, "")
+    assert (end.stdout, end.stderr) == ("", "there is no deletion before 1\n")
+
+
+def test_names_reach_the_terminal_as_text(tmp_path: Path) -> None:
+    assert run("init", "--data", tmp_path).returncode == 0
+    asyncio.run(delete_products(tmp_path, ["\x1b[2J\rgrün 'a b\"\n"]))
+
+    shown = trash(tmp_path, "show", "1")
+
+    assert shown[1:] == ["  product 1 \\x1b[2J\\rgrün 'a b\"\\n"]
+
+
+def test_what_cannot_be_meant_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    assert run("init", "--data", tmp_path).returncode == 0
+    asyncio.run(delete_products(tmp_path, ["Shirt"]))
+
+    said = {
+        words: run("trash", *words, "--data", tmp_path)
+        for words in [("show", "7"), ("purge", "-3"), ("show", "x"), ("list", "--account", "nobody"),
+                      ("restore", "1", "--only", "\x1b[1m"), ("restore", "1" * 30)]
+    }  # fmt: skip
+
+    for words, done in said.items():
+        assert (done.returncode, done.stdout) == (2, ""), words
+        assert "Traceback" not in done.stderr
+        assert "\x1b" not in done.stderr

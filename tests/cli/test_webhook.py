@@ -36,6 +36,28 @@ def test_a_webhook_made_beside_a_running_server_works_at_once(tmp_path: Path) ->
     assert old.status_code == 200
 
 
+def test_nothing_but_the_address_is_printed_also_where_there_is_something_to_log(tmp_path: Path) -> None:
+    new_store(tmp_path / "data")
+    (tmp_path / "data" / "reserve").touch()  # the disk was full
+
+    done = run("webhook", "create", "--data", tmp_path / "data", environment={"PACKSHOT_DISK_RESERVE_BYTES": "4096"})
+
+    assert re.fullmatch(r"/rest/1/[a-z0-9]{32}/\n", done.stdout)
+    assert (tmp_path / "data" / "reserve").stat().st_size == 4096, "there was nothing to log"
+
+
+def test_a_webhook_of_another_account_is_one_of_its_first_user_unless_another_is_named(folder: Path) -> None:
+    run("account", "create", "second", "--data", folder)
+
+    made = run("webhook", "create", "--account", "second", "--data", folder)
+    strange = run("webhook", "create", "--account", "second", "--user", "1", "--data", folder)
+    lost = run("webhook", "create", "--account", "third", "--data", folder)
+
+    assert made.stdout.startswith("/rest/2/")
+    assert [done.returncode for done in (strange, lost)] == [2, 2]
+    assert lost.stderr.startswith("packshot: there is no account third")
+
+
 def test_two_webhooks_are_two_codes(tmp_path: Path) -> None:
     new_store(tmp_path / "data")
 

@@ -3,50 +3,44 @@
     python killing.py FOLDER KILLS SEED [FAULT]
 
 Workers are forked from this process, which has everything imported and neither threads nor an event loop.
-Each opens the store like the server does, adds and deletes pictures out of 25, adds, changes and deletes products
-with pictures and files, adds, sells and deletes sets of images in the library, and keeps house, while it writes down
-what it is about to do and what it was told is done, each line with one write(2) that outlives it. After a random while
-it gets SIGKILL. Then the store and the lines are compared. FAULT breaks the service on purpose, which the comparison
-has to find. The last line of the output is a JSON object of figures.
+Each opens the store like the server does, adds and deletes pictures out of 25, with a key now and then, adds, changes
+and deletes products with pictures and files, adds, sells and deletes sets of images in the library, takes things out of
+the trash, and keeps house (see workers.py), while it writes down what it is about to do and what it was told is done,
+each line with one write(2) that outlives it. After a random while it gets SIGKILL. Then the store and the lines are
+compared, and now and then we damage a picture of which there is a second copy. FAULT breaks the service on purpose,
+which the comparison has to find. The last line of the output is a JSON object of figures.
 """
 
 import asyncio
 import json
+import math
 import os
 import random
 import select
+import shutil
 import signal
 import sqlite3
 import sys
 import time
 import traceback
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Collection, Coroutine, Iterable, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import prints
 import stock
+from faults import binned, keyed, leftovers
+from faults.binned import Ledger
+from faults.keyed import Calls
+from faults.workers import TASKS, Life, fail, keep_house_alone, load, settings_of, work
 from packshot import app
-from packshot.domain.errors import NotFound
-from packshot.domain.paging import Ordering, Query
-from packshot.services import images, upkeep
-from packshot.services.core import Core, UpkeepSettings
-from packshot.services.originals import Upload
-from packshot.storage.blobs import BlobStore, Bytes
+from packshot.services import scrub
 from packshot.storage.folder import DATABASE
-from receiver import PRIVATE
-from stock import CALLER, DIGESTS, LONE, PICTURES
+from stock import DIGESTS, LONE
 
-WORKERS = 2
-TASKS = 3
-"""In each worker."""
+WORKERS = 3
 LONGEST_MS = 60
-AT_ONCE_S = -1
-"""An age in upkeep for which not even what was made this second is too young."""
-GRACE_S = 5
-"""Far longer than any upload takes here: a sweep must never meet the file of an upload under way."""
 
 
 class Broken(Exception):
@@ -60,7 +54,13 @@ class Figures:
     kills: int = 0
     acked_adds: int = 0
     acked_deletes: int = 0
+    acked_restores: int = 0
     acked_products: int = 0
+    keyed: int = 0
+    keyed_again: int = 0
+    emptied: int = 0
+    damaged: int = 0
+    repaired: int = 0
     events: int = 0
     unanswered: int = 0
     orphans_swept: int = 0
@@ -69,126 +69,19 @@ class Figures:
     broken: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
-
-# A worker
-
-
-class LateBytes:
-    """FAULT late-bytes: a store that says a picture is on the disk a moment before it is."""
-
-    def __init__(self, inside: BlobStore) -> None:
-        self._inside = inside
-        self._late: set[asyncio.Task[None]] = set()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inside, name)
-
-    async def put(self, key: str, data: Bytes) -> None:
-        async def later() -> None:
-            await asyncio.sleep(0.005)
-            await self._inside.put(key, data)
-
-        self._late.add(asyncio.create_task(later()))
+    def count(self, word: str) -> None:
+        """Count a line of the diary."""
+        self.acked_adds += word == "added"
+        self.acked_deletes += word == "deleted"
+        self.acked_restores += word == "restored"
+        self.emptied += word == "emptied"
+        self.unanswered += (word in _BEGINS) - (word in _BEGINS.values())
 
 
-class Diary:
-    """One line for each intent and each answer, gone to the kernel before the next step is taken."""
-
-    def __init__(self, path: Path) -> None:
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-
-    def write(self, *words: object) -> None:
-        os.write(self._descriptor, (" ".join(map(str, words)) + "\n").encode())
+# A round
 
 
-def with_ages(core: Core, grace_s: int) -> Core:
-    """The core for keeping house at once: only strangers have to have that age."""
-    return replace(core, upkeep=UpkeepSettings(young_s=AT_ONCE_S, retention_s=AT_ONCE_S, grace_s=grace_s))
-
-
-@dataclass
-class Task:
-    """What one task of a worker works with; `slot` is a number that no other task of its time has."""
-
-    core: Core
-    diary: Diary
-    chance: random.Random
-    fault: str
-    slot: int
-
-
-Job = Callable[[Task], Coroutine[Any, Any, None]]
-"""What a worker's tasks do until it is killed."""
-
-
-async def add(task: Task) -> None:
-    number, name = task.chance.randrange(len(PICTURES)), f"{task.chance.randbytes(8).hex()}.png"
-    data = PICTURES[number]
-    task.diary.write("adding", name, number)
-    if task.fault == "early-answer":
-        task.diary.write("added", name, number)
-    await images.add_to_product(task.core, CALLER, LONE, "more", Upload(name, len(data), lambda: data))
-    task.diary.write("added", name, number)
-
-
-async def delete(task: Task) -> None:
-    query = Query(orderings=[Ordering("id", descending=task.chance.random() < 1 / 2)], limit=20, counted=False)
-    listed = (await images.list_of_product(task.core, CALLER, LONE, query)).rows
-    if not listed:
-        return
-    image = task.chance.choice(listed)
-    task.diary.write("deleting", image.name)
-    if task.fault != "forgotten-delete":
-        with suppress(NotFound):  # the other worker was faster
-            await images.remove_from_product(task.core, CALLER, LONE, image.id)
-    task.diary.write("deleted", image.name)
-
-
-async def change_product(task: Task) -> None:
-    await stock.change_one(task.core, task.diary.write, task.chance, task.slot, in_two_steps=task.fault == "two-steps")
-
-
-async def change_library(task: Task) -> None:
-    at_once = 1 if task.fault == "one-by-one" else prints.MOST
-    await prints.change_one(task.core, task.diary.write, task.chance, task.slot, PICTURES, at_once)
-
-
-async def keep_house(task: Task) -> None:
-    step = task.chance.choice([upkeep.doom, upkeep.reap, upkeep.sweep, upkeep.run_once])
-    await step(with_ages(task.core, GRACE_S))
-
-
-async def load(task: Task) -> None:
-    while True:
-        (step,) = task.chance.choices([add, delete, change_product, change_library, keep_house], [40, 34, 16, 14, 8])
-        await step(task)
-
-
-async def keep_house_alone(task: Task) -> None:
-    """Nobody adds now, so that even the youngest stranger may be swept."""
-    while True:
-        await upkeep.run_once(with_ages(task.core, 0))
-
-
-async def work(folder: Path, seed: int, fault: str, ready: int, job: Job, first_slot: int) -> None:
-    chance = random.Random(seed)
-    diary = Diary(folder / "diary")
-    async with app.open_core(folder, PRIVATE, fail) as opened:
-        store: Any = LateBytes(opened.blobs) if fault == "late-bytes" else opened.blobs
-        core = replace(opened, blobs=store)
-        os.write(ready, b"!")
-        async with asyncio.TaskGroup() as tasks:
-            for number in range(TASKS if job is load else 1):
-                own = random.Random(chance.random())
-                tasks.create_task(job(Task(core, diary, own, fault, first_slot + number)))
-
-
-def fail(error: BaseException) -> None:
-    traceback.print_exception(error)
-    os._exit(74)
-
-
-def fork_worker(folder: Path, seed: int, fault: str, job: Job, first_slot: int) -> tuple[int, int]:
+def fork_worker(life: Life) -> tuple[int, int]:
     """(process id, descriptor that becomes readable once the worker has opened the store)."""
     ready, tell = os.pipe()
     process = os.fork()
@@ -196,21 +89,19 @@ def fork_worker(folder: Path, seed: int, fault: str, job: Job, first_slot: int) 
         os.close(tell)
         return process, ready
     try:
-        asyncio.run(work(folder, seed, fault, tell, job, first_slot))
+        asyncio.run(work(life, tell))
     except BaseException:  # noqa: BLE001 - whatever ends a worker is printed and seen by its exit code
         traceback.print_exc()
     os._exit(1)
 
 
-# A round
-
-
-def kill_workers(folder: Path, chance: random.Random, fault: str) -> int:
+def kill_workers(folder: Path, chance: random.Random, fault: str, earlier: Sequence[keyed.Call]) -> int:
     """Start workers, kill each at its own random moment, some while they still open the store; return how many."""
     janitor = chance.random() < 1 / 12
     jobs = [keep_house_alone] if janitor else [load] * WORKERS
     started = [
-        fork_worker(folder, chance.getrandbits(64), fault, job, number * TASKS) for number, job in enumerate(jobs)
+        fork_worker(Life(folder, chance.getrandbits(64), fault, job, number * TASKS, earlier))
+        for number, job in enumerate(jobs)
     ]
     for process, ready in started:
         if chance.random() < 9 / 10:
@@ -227,10 +118,14 @@ def kill_workers(folder: Path, chance: random.Random, fault: str) -> int:
 
 @dataclass
 class Model:
-    """What must be there: pictures by image name, as the last check left them."""
+    """What must be there: pictures by image name, as the last check left them; and whose bytes we damaged."""
 
     present: dict[str, int] = field(default_factory=dict)
+    numbers: dict[str, int] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    ledger: Ledger = field(default_factory=Ledger)
+    calls: Calls = field(default_factory=Calls)
+    damaged: set[str] = field(default_factory=set)
     read_bytes: int = 0
 
     def news(self, diary: Path) -> list[list[str]]:
@@ -242,65 +137,108 @@ class Model:
         return [line.split() for line in text.decode().splitlines()]
 
 
+_BEGINS = {"adding": "added", "deleting": "deleted", "restoring": "restored"}
+
+
+def settled(lines: Iterable[Sequence[str]], present: Collection[str]) -> dict[str, set[bool]]:
+    """Whether a picture may be there by now, and whether it may be gone, by the name of each that was touched.
+
+    What was answered before another change that was answered began is over; several may be under way at once.
+    """
+    spans: dict[str, list[list[Any]]] = {}
+    for at, (word, name, *_) in enumerate(lines):
+        if word in _BEGINS:
+            spans.setdefault(name, []).append([_BEGINS[word], at, math.inf])
+        elif word in _BEGINS.values():
+            next(span for span in spans[name] if span[0] == word and span[2] == math.inf)[2] = at
+        elif word == "missed":  # there was nothing to restore
+            spans[name].remove(next(span for span in spans[name] if span[0] == "restored" and span[2] == math.inf))
+    found = {}
+    for name, changes in spans.items():
+        last = max((begun for _, begun, ended in changes if ended < math.inf), default=-1)
+        found[name] = {word != "deleted" for word, _, ended in changes if ended > last}
+        found[name] |= {name in present} if last < 0 else set()
+    return found
+
+
 def check(folder: Path, model: Model, figures: Figures) -> None:
     """Compare the store with the diary, and take what is there as what has to stay."""
+    with closing(sqlite3.connect(folder / DATABASE)) as database:
+        database.execute("PRAGMA synchronous = OFF")  # of all who look here, this one closes last
+        database.execute("SELECT 1 FROM image").fetchone()
+        compare(folder, model, figures)
+
+
+def compare(folder: Path, model: Model, figures: Figures) -> None:
+    """The same, while somebody has the database open. Raises: Broken."""
     lines = model.news(folder / "diary")
-    told = {kind: {words[1]: words[-1] for words in lines if words[0] == kind}
-            for kind in ("adding", "added", "deleting", "deleted")}  # fmt: skip
-    figures.acked_adds += len(told["added"])
-    figures.acked_deletes += len(told["deleted"])
-    figures.unanswered += len(told["adding"].keys() - told["added"].keys())
-    known = model.present | {name: int(number) for name, number in told["adding"].items()}
-    must = (model.present.keys() | told["added"].keys()) - told["deleting"].keys()
-    must_not = told["deleted"].keys()
-    there = look(folder, figures)
-    lost, undone = must - there.keys(), (there.keys() & must_not) | (there.keys() - known.keys())
+    for words in lines:
+        figures.count(words[0])
+    model.numbers |= {words[1]: int(words[2]) for words in lines if words[0] == "adding"}
+    there = look(folder)
+    may = {name: {True} for name in model.present} | settled(lines, model.present)
+    lost = [name for name, states in may.items() if name not in there and False not in states]
+    undone = [name for name in there if True not in may.get(name, ())]
     figures.lost += len(lost)
     figures.undone += len(undone)
     figures.broken += [f"lost {name}" for name in lost] + [f"undone {name}" for name in undone]
+    known = model.numbers
     figures.broken += [
         f"{name} has other bytes" for name, digest in there.items() if name in known and digest != DIGESTS[known[name]]
     ]
     model.present = {name: known[name] for name in there.keys() & known.keys()}
-    found = stock.check(folder, lines, model.versions)
-    model.versions, figures.broken = found.versions, figures.broken + found.broken
+    figures.broken += binned.check(folder, lines, model.ledger) + binned.check_events(folder, model.ledger)
+    found = stock.check(folder, lines, model.versions)  # which takes all events away
+    model.versions = found.versions
     figures.acked_products += found.acked
     figures.events += found.events
+    figures.broken += found.broken + stock.faults_of(folder, model.damaged)
+    figures.broken += keyed.check(folder, lines, model.calls, model.ledger.born)
+    figures.keyed, figures.keyed_again = model.calls.acked, model.calls.repeated
     if figures.broken:
         raise Broken("; ".join(figures.broken[:5]))
 
 
-def look(folder: Path, figures: Figures) -> dict[str, str]:
-    """The digest of each image added alone, by its name; whatever is wrong with the store goes to the figures."""
-    figures.broken += stock.faults_of(folder)
-    database = sqlite3.connect(folder / DATABASE)
-    try:
+def look(folder: Path) -> dict[str, str]:
+    """The digest of each image added alone, by its name."""
+    with closing(sqlite3.connect(folder / DATABASE)) as database:
         return dict(
             database.execute(
                 "SELECT i.name, b.digest FROM image i JOIN blob b ON b.id = i.blob_id WHERE product_id = ?1", (LONE,)
             ).fetchall()
         )
-    finally:
-        database.close()
+
+
+def damage(folder: Path, model: Model, chance: random.Random) -> None:
+    """Damage the bytes of a blob of which there is a second copy."""
+    with closing(sqlite3.connect(folder / DATABASE)) as database:
+        keys = [row[0] for row in database.execute("SELECT key FROM blob WHERE state = 'live'").fetchall()]
+    if keys:
+        key = chance.choice(keys)
+        path, copy = (folder / name / key[:2] / key for name in ("blobs", "mirror"))
+        if key not in model.damaged:
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
+        path.write_bytes(b"damaged")
+        model.damaged.add(key)
 
 
 # The whole run
 
 
 async def prepare(folder: Path) -> None:
-    async with app.open_core(folder, PRIVATE, fail) as core:
+    async with app.open_core(folder, settings_of(folder), fail) as core:
         await stock.prepare(core)
 
 
 async def tidy(folder: Path, figures: Figures) -> None:
-    """With nobody else about, upkeep leaves exactly the files that a live blob names, and nothing half-done."""
-    async with app.open_core(folder, PRIVATE, fail) as core:
-        done = await upkeep.run_once(with_ages(core, 0))
-        figures.orphans_swept += done.swept + done.staging
-        named = {row[0] for row in await core.db.all("SELECT key FROM blob WHERE state = 'live'")}
-        figures.broken += [f"a stranger stays: {key}" for key in set(await core.blobs.of_keys(0)) ^ named]
-    if left := list((folder / "staging").iterdir()):
-        figures.broken.append(f"{len(left)} unfinished uploads stay")
+    """With nobody else about, what was damaged is repaired, and upkeep leaves nothing half-done."""
+    async with app.open_core(folder, settings_of(folder), fail) as core:
+        repaired = await scrub.run_once(core, lambda _: None)
+    figures.repaired += repaired.repaired
+    done, stay = await leftovers.tidy(folder, settings_of(folder))
+    figures.orphans_swept += done.swept + done.staging
+    figures.broken += stay
 
 
 def in_a_child(job: Coroutine[Any, Any, None], figures: Figures) -> Figures:
@@ -331,10 +269,16 @@ def run(folder: Path, kills: int, seed: int, fault: str) -> Figures:
     (folder / "diary").touch()
     try:
         while figures.kills < kills:
-            figures.kills += kill_workers(folder, chance, fault)
+            figures.kills += kill_workers(folder, chance, fault, model.calls.to_repeat())
             check(folder, model, figures)
+            if chance.random() < 3 / 4:
+                keyed.end_leases(folder)
+            if chance.random() < 1 / 10:
+                damage(folder, model, chance)
+                figures.damaged += 1
             if chance.random() < 1 / 15:
                 figures = in_a_child(tidy(folder, figures), figures)
+                model.damaged.clear()
                 check(folder, model, figures)
     except Broken as error:
         figures.broken = figures.broken or [str(error)]

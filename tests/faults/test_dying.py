@@ -14,7 +14,7 @@ def run(script: str, folder: Path) -> object:
     path = os.pathsep.join(filter(None, [str(FOLDER.parent), os.environ.get("PYTHONPATH")]))
     done = subprocess.run(
         [sys.executable, FOLDER / script, folder],
-        capture_output=True, text=True, timeout=120, check=False, env=os.environ | {"PYTHONPATH": path},
+        capture_output=True, text=True, timeout=300, check=False, env=os.environ | {"PYTHONPATH": path},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -30,6 +30,10 @@ def test_a_change_killed_at_any_step_is_whole_or_has_not_happened(tmp_path: Path
     assert steps["add_images"] > 10
     assert steps["images hosted here"] > 50
     assert steps["delete_images"] > 5
+    assert steps["restore"] > 10
+    assert steps["restore images"] > 10
+    assert steps["purge"] > 5
+    assert steps["empty_trash"] > 0
 
 
 def test_an_upload_in_pieces_killed_at_any_step_leaves_the_whole_image_or_none(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 SCRIPT = Path(__file__).with_name("killing.py")
 SHORT_KILLS = 60
-LONG_KILLS = 2_000
+LONG_KILLS = 10_000
 
 
 def run(folder: Path, kills: int, seed: int, *fault: str, timeout_s: float = 120) -> dict[str, Any]:
@@ -33,10 +33,12 @@ def must_be_whole(figures: dict[str, Any], kills: int) -> None:
     assert figures["broken"] == []
     assert figures["lost"] == figures["undone"] == 0
     assert figures["kills"] >= kills
-    assert figures["acked_adds"] > kills
-    assert figures["acked_deletes"] > kills
+    # On a machine that has much else to do a life of milliseconds comes to little.
+    assert figures["acked_adds"] > kills / 4
+    assert figures["acked_deletes"] > kills / 4
     assert figures["unanswered"] > kills / 20
-    assert figures["events"] >= figures["acked_products"] > kills / 2
+    assert figures["events"] >= figures["acked_products"] > kills / 8
+    assert figures["keyed"] > kills / 40
 
 
 def test_a_few_kills_lose_nothing_and_bring_nothing_back(tmp_path: Path) -> None:
@@ -51,6 +53,8 @@ def test_a_few_kills_lose_nothing_and_bring_nothing_back(tmp_path: Path) -> None
         ("forgotten-delete", "undone"),
         ("two-steps", "half"),
         ("one-by-one", "half"),
+        ("half-restore", "half"),
+        ("late-key", "the key"),
     ],
 )
 def test_a_service_that_breaks_its_promise_is_caught(tmp_path: Path, fault: str, shows: str) -> None:
@@ -65,11 +69,11 @@ def test_a_service_that_breaks_its_promise_is_caught(tmp_path: Path, fault: str,
 
 
 @pytest.mark.long
-@pytest.mark.timeout(1_800)
-def test_two_thousand_kills_lose_nothing_and_bring_nothing_back(
+@pytest.mark.timeout(3_600)
+def test_ten_thousand_kills_lose_nothing_and_bring_nothing_back(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    figures = run(tmp_path, LONG_KILLS, seed=3, timeout_s=1_700)
+    figures = run(tmp_path, LONG_KILLS, seed=3, timeout_s=3_500)
 
     with capsys.disabled():
         shown = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in figures.items())

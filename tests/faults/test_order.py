@@ -1,4 +1,4 @@
-"""The order of system calls of one upload: the one thing that kill -9 cannot show is a flush that is missing."""
+"""The order of system calls: the one thing that kill -9 cannot show is a flush that is missing."""
 
 import os
 import re
@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent.parent
-WATCHED = "openat,write,pwrite64,fsync,fdatasync,rename,renameat,renameat2,link,linkat"
+WATCHED = "openat,write,pwrite64,fsync,fdatasync,rename,renameat,renameat2,link,linkat,unlink,unlinkat"
+ACTS = ["upload", "upload in pieces", "product", "delete", "give up", "doom", "reap"]
+"""What the program does, see adding.py; what comes before is the first start."""
+
 LINE = re.compile(r"(?P<thread>\d+) +(?:(?P<name>\w+)\((?P<given>.*)|<\.\.\. (?P<resumed>\w+) resumed>(?P<rest>.*))")
 
 
@@ -49,20 +52,30 @@ def read_calls(trace: str) -> list[Call]:
 
 
 @pytest.fixture(scope="module")
-def calls(tmp_path_factory: pytest.TempPathFactory) -> list[Call]:
-    """What one upload asks of the kernel, between the lines "go" and "answer" of the program."""
+def acts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Call]]:
+    """What each act asks of the kernel, after the program named it and up to the answer, which comes last."""
     folder = tmp_path_factory.mktemp("order")
     path = os.pathsep.join(filter(None, [str(TESTS), os.environ.get("PYTHONPATH")]))
     done = subprocess.run(
         ["strace", "-f", "-y", "-s", "64", "-e", f"trace={WATCHED}", "-o", folder / "trace",
-         sys.executable, TESTS / "faults" / "adding.py", folder / "data"],
+         sys.executable, TESTS / "faults" / "adding.py", folder / "new" / "data"],
         capture_output=True, text=True, timeout=120, check=False, env=os.environ | {"PYTHONPATH": path},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "go\nanswer\n"
+    assert done.stdout.splitlines() == [line for name in ACTS for line in (name, "answer")]
     found = read_calls((folder / "trace").read_text("utf-8", "replace"))
-    start = the_only(found, lambda call: call.name == "write" and '"go\\n"' in call.given)
-    return [call for call in found if call.began > start.ended]
+    said = [call for call in found if call.name == "write" and call.given.startswith("1<")]
+    begun, ended = [Call("", "", -1, -1), *said[::2]], [said[0], *said[1::2]]
+    return {
+        name: [call for call in found if begin.ended < call.began <= end.began]
+        for name, begin, end in zip(["start", *ACTS], begun, ended, strict=True)
+    }
+
+
+@pytest.fixture
+def calls(acts: dict[str, list[Call]]) -> list[Call]:
+    """Those of one upload."""
+    return acts["upload"]
 
 
 def the_only(calls: list[Call], fits: Callable[[Call], bool]) -> Call:
@@ -79,8 +92,7 @@ pytestmark = pytest.mark.needs("strace")
 
 
 def test_bytes_name_folder_and_log_are_flushed_in_this_order_before_the_answer(calls: list[Call]) -> None:
-    answer = the_only(calls, lambda call: call.name == "write" and '"answer\\n"' in call.given)
-    before = [call for call in calls if call.ended < answer.began]
+    *before, answer = calls
 
     written = the_only(before, lambda call: call.name == "write" and "/staging/" in call.given)
     flushed = the_only(before, lambda call: call.is_flush_of(r"/staging/\w+"))
@@ -103,8 +115,62 @@ def test_the_staging_file_is_new_and_no_link_is_followed(calls: list[Call]) -> N
 
 
 def test_one_upload_costs_three_flushes(calls: list[Call]) -> None:
-    answer = the_only(calls, lambda call: call.name == "write" and '"answer\\n"' in call.given)
-
-    flushes = [call for call in calls if call.name in {"fsync", "fdatasync"} and call.began < answer.began]
+    flushes = [call for call in calls if call.name in {"fsync", "fdatasync"}]
 
     assert len(flushes) == 3
+
+
+def test_the_names_of_a_new_store_and_its_key_are_flushed_before_there_is_a_database(
+    acts: dict[str, list[Call]],
+) -> None:
+    start = acts["start"]
+    linked = the_only(start, lambda call: call.name.startswith("link"))
+    database = next(call for call in start if call.name == "openat" and '/packshot.sqlite3"' in call.given)
+
+    for place in ("/order\\d*", "/order\\d*/new"):
+        assert [call for call in start if call.is_flush_of(place) and call.ended < database.began], place
+    assert [call for call in start if call.is_flush_of("/new/data") and in_order(linked, call, database)]
+
+
+@pytest.mark.parametrize(("act", "files"), [("upload in pieces", 1), ("product", 2)])
+def test_however_bytes_come_each_file_is_flushed_and_named_before_the_one_commit(
+    acts: dict[str, list[Call]], act: str, files: int
+) -> None:
+    *before, answer = acts[act]
+
+    renamed = [call for call in before if call.name.startswith("rename")]
+    logged = [call for call in before if call.name == "pwrite64" and "-wal>" in call.given]
+    committed = the_only(before, lambda call: call.is_flush_of("-wal"))
+
+    assert len(renamed) == files
+    assert in_order(renamed[-1], logged[0], logged[-1], committed, answer)
+    for one in renamed:
+        staged, name = re.findall(r"/(staging/\w+|blobs/[0-9a-f]{2})", one.given)
+        written = [call for call in before if call.name == "write" and f"/{staged}>" in call.given]
+        flushed = the_only(before, lambda call, staged=staged: call.is_flush_of(f"/{staged}"))  # type: ignore[misc]
+        named = [call for call in before if call.is_flush_of(f"/{name}") and in_order(one, call, logged[0])]
+        assert in_order(written[-1], flushed, one)
+        assert named
+
+
+@pytest.mark.parametrize("act", ["delete", "give up", "doom"])
+def test_no_file_goes_before_its_end_is_on_the_disk(acts: dict[str, list[Call]], act: str) -> None:
+    *before, answer = acts[act]
+
+    logged = [call for call in before if call.name == "pwrite64" and "-wal>" in call.given]
+    committed = [call for call in before if call.is_flush_of("-wal")]
+
+    assert logged
+    assert in_order(logged[-1], committed[-1], answer)
+    assert not [call for call in before if call.name.startswith("unlink")]
+
+
+def test_a_row_goes_after_its_file(acts: dict[str, list[Call]]) -> None:
+    *before, answer = acts["reap"]
+
+    unlinked = the_only(before, lambda call: call.name == "unlink")
+    logged = [call for call in before if call.name == "pwrite64" and "-wal>" in call.given]
+    committed = the_only(before, lambda call: call.is_flush_of("-wal"))
+
+    assert "/blobs/" in unlinked.given
+    assert in_order(unlinked, logged[0], logged[-1], committed, answer)

@@ -15,6 +15,7 @@ import pytest
 
 import pictures
 from build import Clock, file_content, filled, make_inventory_product, make_library_image, make_product
+from library_calls import GUID, LIBRARY_CALLS
 from oauth_client import make_application
 from packshot.config import Settings
 from packshot.domain.access import Principal
@@ -28,7 +29,6 @@ from packshot.services.setup import Seed
 from valid_calls import CALLS, things
 
 SHIRT, MUG = pictures.png(3, 2), pictures.png(5, 4)
-GUID = "2d273599-962a-498c-be07-cec9e80bacf2"
 ADD = "catalog.productImage.add"
 PARALLEL = 50
 MOST_S = 60
@@ -125,27 +125,6 @@ async def test_every_method_of_bitrix24_that_writes_is_done_once_for_a_key(
         assert told(first) == told(second)
 
 
-LIBRARY_CALLS: dict[str, tuple[str, Any]] = {
-    "test_my_credentials": ("GET", None),
-    "get_user": ("GET", None),
-    "get_company_info": ("GET", None),
-    "add_event": ("POST", {"type": "t", "name": "n"}),
-    "add_images": ("POST", {"images": [{"file_name": "a.jpg", "private_hires_uri": "https://img.example/a.jpg"}]}),
-    "delete_images": ("DELETE", {"guids": ["$guid"]}),
-    "update_file_selection": ("PUT", {"guid": GUID, "guids": ["$guid"]}),
-    "list_file_selection": ("GET", None),
-    "list_images": ("POST", {}),
-    "update_images": ("PUT", {"images": [{"guid": "$guid", "title": "Dunes"}]}),
-    "list_virtual_inventory": ("POST", {}),
-    "update_virtual_inventory": ("PUT", {"virtual_inventory": [{"sku": "$sku", "asking_price": 10}]}),
-    "delete_virtual_inventory": ("DELETE", {"skus": ["$sku"]}),
-    "disconnect_virtual_inventory": ("PUT", {"platform": "etsy"}),
-    "submit_product": ("POST", {"mode": "store", "product": {"product_sku": "5M41", "product_guid": "$guid"}}),
-    "delete_preview": ("POST", {"guids": ["$guid"]}),
-    "describe_images": ("POST", {"guids": ["$hosted"]}),
-    "sign_renditions": ("POST", {"guid": "$hosted", "renditions": ["card"]}),
-    "update_pictures": ("PUT", {"images": [{"guid": "$hosted", "focus": {"x": 0.1, "y": 0.2}}]}),
-}
 ONLY_LOOK = {"describe_images"}
 """What writes down what it found out."""
 

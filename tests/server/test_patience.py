@@ -14,6 +14,7 @@ import uvicorn
 
 from packshot import app, server
 from packshot.config import Settings
+from packshot.server import connections
 from packshot.services.core import Core
 from packshot.services.setup import Seed
 from serving import dial, serving
@@ -71,11 +72,11 @@ async def connection(
     core: Core, settings: Settings, monkeypatch: pytest.MonkeyPatch, headers_s: float
 ) -> AsyncIterator[Connection]:
     """A connection to the whole application behind a real uvicorn with our protocol."""
-    monkeypatch.setattr(server, "HEADERS_S", headers_s)
+    monkeypatch.setattr(connections, "HEADERS_S", headers_s)
     asgi, _ = app.build(core, settings, lambda: True)
     listener = server.listen("127.0.0.1", 0)
     config = uvicorn.Config(
-        asgi, http=server.PatientOnlyOnce, ws="none", lifespan="off", log_config=None, access_log=False
+        asgi, http=connections.PatientOnlyOnce, ws="none", lifespan="off", log_config=None, access_log=False
     )  # fmt: skip
     running = uvicorn.Server(config)
     task = asyncio.create_task(running.serve(sockets=[listener]))

@@ -4,6 +4,7 @@ import json
 import signal
 import socket
 import sqlite3
+import ssl
 import time
 from pathlib import Path
 
@@ -15,12 +16,14 @@ from pictures import jpeg_of_size, png
 from serving import Server, dial, serving, serving_with
 
 DISK_FAILS = """
-from packshot.storage.blobs.disk import Files
+from packshot.storage.blobs.staging import Files
 def fsync(self, descriptor):
     raise OSError({error}, "no luck")
 Files.fsync = fsync
 """
 IMPATIENT = "from packshot import server; server.DRAIN_S = 1"
+PATIENT = "from packshot.server import connections; connections.QUIET_S = 60"
+ASKED = b"GET /readyz HTTP/1.1\r\nHost: shop.test\r\n\r\n"
 
 
 def add_product(server: Server) -> int:
@@ -113,6 +116,83 @@ def test_a_connection_that_is_only_kept_holds_up_nothing(
         assert time.monotonic() - started < 5
         assert "Traceback" not in server.printed()
         assert '"level":"error"' not in server.printed()
+
+
+def test_who_asks_while_the_server_stops_is_answered_once_more_and_told_to_leave(tmp_path: Path) -> None:
+    with serving_with(tmp_path / "data", "", before=PATIENT) as server:
+        with dial(server) as kept, dial(server) as fresh:
+            kept.sendall(ASKED)
+            received = b""
+            while b'"ready"' not in received:
+                received += kept.recv(65_536)
+            server.process.send_signal(signal.SIGTERM)
+            wait_until_it_listens_no_more(server)
+
+            answers = []
+            for connection in (kept, fresh):
+                connection.sendall(ASKED)
+                answers.append(read_to_end(connection))
+
+        assert server.process.wait(5) == 0
+    for answer in answers:
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"\r\nconnection: close\r\n" in answer
+        assert b"stopping" in answer
+
+
+def test_what_follows_an_answer_that_had_begun_is_answered_too(tmp_path: Path) -> None:
+    with serving_with(tmp_path / "data", "", before=PATIENT) as server:
+        image = add_image(server, add_product(server), jpeg_of_size(8_000_000)).json()["result"]["productImage"]
+        with dial(server) as connection:
+            connection.sendall(f"GET {image['detailUrl']} HTTP/1.1\r\nHost: shop.test\r\n\r\n".encode())
+            received = connection.recv(65_536)
+            server.process.send_signal(signal.SIGTERM)
+            wait_until_it_listens_no_more(server)
+            head, _, body = received.partition(b"\r\n\r\n")
+            while len(body) < 8_000_000:
+                body += connection.recv(1_000_000)
+
+            connection.sendall(ASKED)
+            last = read_to_end(connection)
+
+        assert server.process.wait(5) == 0
+    assert b"connection: close" not in head
+    assert last.startswith(b"HTTP/1.1 503 ")
+    assert b"\r\nconnection: close\r\n" in last
+
+
+def test_who_shakes_hands_while_the_server_stops_is_answered_and_holds_up_nothing(tmp_path: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with serving(tmp_path / "data", "--tls-dev") as server, httpx.Client(verify=False) as kept, dial(server) as late:
+        kept.get(f"{server.base_url}/healthz")
+        started = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        wait_until_it_listens_no_more(server)
+
+        with context.wrap_socket(late) as connection:
+            connection.sendall(ASKED)
+            answer = read_to_end(connection)
+
+        assert server.process.wait(15) == 0
+        assert time.monotonic() - started < 5
+        assert '"level":"error"' not in server.printed()
+    assert answer.startswith(b"HTTP/1.1 503 ")
+
+
+def test_the_second_ctrl_c_waits_for_nobody(tmp_path: Path) -> None:
+    with serving_with(tmp_path / "data", "", before=PATIENT) as server, dial(server) as kept:
+        kept.sendall(ASKED)
+        kept.recv(65_536)
+        server.process.send_signal(signal.SIGINT)
+        wait_until_it_listens_no_more(server)
+        assert server.process.poll() is None
+        started = time.monotonic()
+
+        server.process.send_signal(signal.SIGINT)
+
+        assert server.process.wait(10) == 0
+        assert time.monotonic() - started < 8
 
 
 def test_an_upload_that_never_ends_holds_up_the_stop_for_its_time_and_no_longer(tmp_path: Path) -> None:

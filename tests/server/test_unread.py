@@ -14,6 +14,7 @@ from hooked import until
 from packshot import app, server
 from packshot.config import Settings
 from packshot.domain.access import Principal
+from packshot.server import connections
 from packshot.services.core import Core
 from pictures import jpeg_of_size
 from serving import run_lines
@@ -25,12 +26,14 @@ LARGE = 20_000_000
 async def test_a_client_that_takes_nothing_of_an_answer_is_let_go(
     core: Core, admin: Principal, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "UNREAD_S", UNREAD_S)
+    monkeypatch.setattr(connections, "UNREAD_S", UNREAD_S)
     image = await make_image(core, admin, await make_product(core, admin), jpeg_of_size(LARGE))
     asgi, _ = app.build(core, settings, lambda: True)
     listener = server.listen("127.0.0.1", 0)
     running = uvicorn.Server(
-        uvicorn.Config(asgi, http=server.PatientOnlyOnce, ws="none", lifespan="off", log_config=None, access_log=False)
+        uvicorn.Config(
+            asgi, http=connections.PatientOnlyOnce, ws="none", lifespan="off", log_config=None, access_log=False
+        )
     )
     task = asyncio.create_task(running.serve(sockets=[listener]))
     silent, reading = socket.create_connection(listener.getsockname()), listener.getsockname()
@@ -61,11 +64,11 @@ async def test_a_client_that_takes_nothing_of_an_answer_is_let_go(
 def test_a_disk_that_fails_before_serving_ends_with_74_too(tmp_path: Path) -> None:
     lines = """
 import errno, sys
-from packshot.storage.blobs import disk
+from packshot.storage.blobs import staging
 def broken(self, descriptor): raise OSError(errno.EIO, "broken")
 from packshot.services import demo
 async def fill(core, seed, progress=None):
-    disk.Files.fsync = broken
+    staging.Files.fsync = broken
     await core.blobs.put("ab" * 32 + ".0123456789abcdef", b"x")
 demo.fill = fill
 from packshot.cli import main

@@ -152,9 +152,9 @@ def test_a_stop_does_not_wait_for_an_upload_that_does_not_come(tmp_path: Path) -
 
 FAILS = """
 import errno
-from packshot.storage.blobs import disk
+from packshot.storage.blobs import staging
 def broken(self, descriptor, data): raise OSError({error}, "no luck")
-disk.Files.write = broken
+staging.Files.write = broken
 """
 
 

@@ -1,7 +1,11 @@
 """Snapshots of a store that goes on changing, and stores made of them."""
 
 import asyncio
+import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,7 +30,7 @@ from packshot.storage import backup as rows
 from packshot.storage import blob_rows, health, migrations
 from packshot.storage.backup import LEAP, BackupUnusable
 from packshot.storage.database import connect
-from packshot.storage.folder import DATABASE, KEY_FILE, KeyLost, StoreUnusable
+from packshot.storage.folder import DATABASE, KEY_FILE, UNFINISHED, FolderInUse, KeyLost, Lock, StoreUnusable, prepare
 from packshot.storage.snapshots import MANIFEST, Manifest, Target
 
 SHIRT, MUG = pictures.png(3, 2), pictures.png(4, 4)
@@ -324,6 +328,91 @@ async def test_events_that_wait_come_back_with_their_ids_and_each_restore_begins
     assert done.epoch == 2
 
 
+_KILLED = """
+import asyncio, os, pathlib, signal, sys
+from packshot.services import backup
+
+def die(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def at(name, real):
+    def call(path, *more):
+        return die() if path.name == name else real(path, *more)
+    return call
+
+target, back, moment = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3]
+if moment == "lock":
+    backup.snapshots.write = die
+elif moment == "database":
+    backup.shutil.copyfile = die
+elif moment == "key":
+    backup.snapshots.write = at("secret.key.part", backup.snapshots.write)
+elif moment == "last":
+    pathlib.Path.rename = at("secret.key.part", pathlib.Path.rename)
+told = die if moment == "blobs" else lambda *_: None
+asyncio.run(backup.restore(target, back, None, 1, told))
+"""
+
+
+@pytest.mark.parametrize("moment", ["lock", "database", "blobs", "key", "last"])
+async def test_a_restore_that_was_killed_is_no_store_and_the_next_one_goes_on(
+    place: Place, core: Core, admin: Principal, shirt: int, moment: str
+) -> None:
+    kept = [await make_image(core, admin, shirt, data) for data in (SHIRT, MUG)]
+    await place.back_up()
+
+    words = [sys.executable, "-c", _KILLED, str(place.target), str(place.back), moment]
+    killed = await asyncio.to_thread(lambda: subprocess.run(words, check=False))
+    left = names(place.back)
+    if moment != "lock":
+        with pytest.raises(StoreUnusable, match="half restored"):
+            prepare(place.back)
+    done = await place.restore()
+
+    assert killed.returncode == -signal.SIGKILL
+    assert left
+    assert KEY_FILE not in left
+    assert names(place.back) == sorted({"blobs", "staging", "lock", DATABASE, KEY_FILE})
+    assert (done.blobs.blobs, done.blobs.copied) == (2, 2 if moment in {"lock", "database"} else 0)
+    async with opened(place.back, place.clock) as again:
+        for image in kept:
+            assert await images.get(again, admin, shirt, image.id) == image
+
+
+async def test_a_folder_that_became_a_store_after_a_killed_restore_is_left_alone(place: Place) -> None:
+    await place.back_up()
+    place.back.mkdir()
+    for name in (UNFINISHED, KEY_FILE, DATABASE):
+        (place.back / name).write_text("mine")
+
+    with pytest.raises(BackupUnusable, match="is not empty"):
+        await place.restore()
+
+    assert names(place.back) == sorted({UNFINISHED, KEY_FILE, DATABASE})
+
+
+async def test_a_restore_keeps_others_out_of_its_folder(place: Place) -> None:
+    await place.back_up()
+    place.back.mkdir()
+    (place.back / UNFINISHED).touch()
+    lock = Lock(place.back)
+
+    with pytest.raises(FolderInUse):
+        await place.restore()
+
+    lock.release()
+    assert UNFINISHED in names(place.back)
+
+
+async def test_a_backup_into_the_store_itself_is_refused(place: Place) -> None:
+    inside = place._replace(target=place.data / "backups")
+
+    with pytest.raises(BackupUnusable, match="is in the store itself"):
+        await inside.back_up()
+
+    assert not inside.target.exists()
+
+
 async def test_a_folder_with_something_in_it_is_left_alone(place: Place) -> None:
     await place.back_up()
     make_note(place.back)
@@ -458,6 +547,23 @@ async def test_a_target_that_cannot_be_written_to_is_named(
 
     with pytest.raises(BackupUnusable, match=f"{place.target} cannot be written to: .*Is a directory"):
         await place.back_up()
+
+
+@pytest.mark.parametrize(
+    ("name", "keep", "said"),
+    [(DATABASE, 2, "and no old blobs were removed: delete it and back up again"), (KEY_FILE, None, "delete that")],
+)
+async def test_a_snapshot_that_somebody_damaged_is_named(place: Place, name: str, keep: int | None, said: str) -> None:
+    made = await place.back_up()
+    damaged = place.target / "snapshots" / made.snapshot
+    (damaged / name).unlink()
+    (place.target / "blobs" / "00" / f"{64 * '0'}.{16 * '0'}").touch()
+
+    with pytest.raises(BackupUnusable, match=f"snapshot {damaged} is .*{said}"):
+        await place.back_up(keep)
+
+    shutil.rmtree(damaged)
+    assert (await place.back_up(1)).blobs_removed == 1
 
 
 async def test_what_lies_about_in_a_target_is_swept(place: Place) -> None:

@@ -45,10 +45,11 @@ async def test_a_healthy_store_has_nothing_wrong(core: Core) -> None:
     assert all(finding.ok for finding in found)
     assert found[0].what == "database: consistent"
     assert found[1].what.startswith("blobs: 2 rows")
-    assert found[2].what.startswith("image workers: shut in by ")
-    assert found[3].what.startswith("files without a row: 0")
-    assert found[4].what == "formats: 2 png"
-    assert found[5].what == "renditions: 0 files, 0.0 of 2048 MB at most"
+    assert found[2].what == "reserve: nothing is set aside for deleting"
+    assert found[3].what.startswith("image workers: shut in by ")
+    assert found[4].what.startswith("files without a row: 0")
+    assert found[5].what == "formats: 2 png"
+    assert found[6].what == "renditions: 0 files, 0.0 of 2048 MB at most"
 
 
 @pytest.mark.usefixtures("seed")

@@ -63,11 +63,11 @@ class Dying:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._db, name)
 
-    async def write(self, work: Any) -> Any:
+    async def write(self, work: Any, **how: Any) -> Any:
         self._left -= 1
         if self._left < 0 and not self._after:
             raise Dead
-        result = await self._db.write(work)
+        result = await self._db.write(work, **how)
         if self._left < 0:
             raise Dead
         return result
@@ -254,6 +254,33 @@ async def test_a_claim_that_a_crash_left_is_free_after_its_lease(core: Core, add
     assert await count(core) == 1
 
 
+async def test_a_clock_that_was_put_back_makes_no_lease_longer(core: Core, add: Add, clock: Clock) -> None:
+    with pytest.raises(Dead):
+        await add(on=dying(core, 1))
+
+    clock.advance(-3_600)
+    image = await add()
+
+    assert await add() == image
+    assert await count(core) == 1
+
+
+async def test_a_key_that_a_crash_left_is_free_for_another_call_after_its_lease(
+    core: Core, add: Add, clock: Clock
+) -> None:
+    with pytest.raises(Dead):
+        await add(on=dying(core, 1))
+
+    with pytest.raises(KeyReused):
+        await add(said={"other": 1})
+    clock.advance(LEASE_S)
+    image = await add(said={"other": 1})
+
+    assert await add(said={"other": 1}) == image
+    with pytest.raises(KeyReused):
+        await add()
+
+
 async def test_a_crash_after_the_work_loses_the_answer_and_not_what_it_was(core: Core, add: Add) -> None:
     with pytest.raises(Dead):
         await add(on=dying(core, 1, after=True))
@@ -275,12 +302,12 @@ async def test_a_call_that_outlives_its_lease_is_undone_where_its_repetition_was
         def __getattr__(self, name: str) -> Any:
             return getattr(core.db, name)
 
-        async def write(self, work: Any) -> Any:
+        async def write(self, work: Any, **how: Any) -> Any:
             self.writes += 1
             if self.writes == 2:
                 self.begun.set()
                 await self.end.wait()
-            return await core.db.write(work)
+            return await core.db.write(work, **how)
 
     slow: Any = Slow()
     late = asyncio.create_task(add(on=dataclasses.replace(core, db=slow)))

@@ -191,10 +191,10 @@ class Restless:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._db, name)
 
-    async def write(self, work: Any) -> Any:
+    async def write(self, work: Any, **how: Any) -> Any:
         await self._spoil()
         try:
-            return await self._db.write(work)
+            return await self._db.write(work, **how)
         finally:
             await self._restore()
 

@@ -17,7 +17,7 @@ from packshot.domain.errors import PackshotError, StoreFull, Unavailable
 from packshot.services import upkeep
 from packshot.services.core import Core
 from packshot.storage import database
-from packshot.storage.blobs import disk
+from packshot.storage.blobs import staging
 from packshot.storage.database import connect
 from receiver import PRIVATE
 
@@ -72,13 +72,13 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
         real = connect(path, read_only=read_only)
         return real if read_only else cast("sqlite3.Connection", Hooked(real, made.of_writer))
 
-    class Failing(disk.Files):
+    class Failing(staging.Files):
         def __getattribute__(self, name: str) -> Any:
             made.of_file()
             return super().__getattribute__(name)
 
     monkeypatch.setattr(database, "connect", opened)
-    monkeypatch.setattr(disk, "Files", Failing)
+    monkeypatch.setattr(staging, "Files", Failing)
     return made
 
 

@@ -28,7 +28,8 @@ from packshot.services.scrub import Pace, Scrubbed
 from packshot.storage import accounts as account_rows
 from packshot.storage import blob_rows, scrubs
 from packshot.storage.blobs import BlobSettings
-from packshot.storage.blobs.disk import DiskBlobs, Files
+from packshot.storage.blobs.disk import DiskBlobs
+from packshot.storage.blobs.staging import Files
 from serving import run_lines
 
 SHIRT = pictures.png(3, 2)
@@ -263,6 +264,23 @@ async def test_a_round_of_upkeep_tries_again_once_there_is_a_second_copy(
     assert (await upkeep.run_once(core)).repaired == 1
 
     assert await bytes_of(core, admin.account_id, image.id) == SHIRT
+
+
+async def test_a_large_original_that_cannot_be_repaired_is_read_again_once_an_hour(
+    core: Core, admin: Principal, shirt: int, clock: Clock
+) -> None:
+    image = await make_image(core, admin, shirt, LARGE)
+    path_of(core, (await original_of(core, admin.account_id, image.id)).key).write_bytes(bytes(len(LARGE)))
+    await scrubbed(core)
+
+    read = []
+    for pause_s in (0, 60, scrub.LARGE_AGAIN_S):
+        clock.advance(pause_s)
+        before = core.blob_counts["scrubbed"]
+        await scrub.repair(core, scrub.Pace(0))
+        read.append(core.blob_counts["scrubbed"] - before)
+
+    assert read == [1, 0, 1]
 
 
 async def test_bytes_that_are_back_are_used_again_and_count_again(

@@ -12,6 +12,7 @@ KEPT = {
     "account", "member", "webhook", "signing_key", "blob", "migration", "sqlite_sequence",
     "application", "application_member", "consent", "refresh_token", "access_token", "authorization_code",
     "hold", "restore", "scrub", "login_session", "event_receiver", "event_handler", "key_pair", "sqlite_stat1",
+    "backup", "erasure",
 }  # fmt: skip
 
 

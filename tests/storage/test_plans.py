@@ -13,6 +13,7 @@ import pictures
 from build import Clock, make_image, make_inventory_product, make_library_images, make_product
 from oauth_client import PASSWORD, make_application, make_user
 from packshot.domain.access import Principal
+from packshot.domain.audit import Sought
 from packshot.domain.catalogs import Property, Section
 from packshot.domain.errors import NotFound
 from packshot.domain.libraries import Place
@@ -22,8 +23,10 @@ from packshot.services import (
     access,
     accounts,
     applications,
+    audit,
     catalogs,
     downloads,
+    erasing,
     handlers,
     idempotency,
     images,
@@ -32,6 +35,7 @@ from packshot.services import (
     libraries,
     oauth,
     products,
+    restoring,
     scrub,
     selections,
     setup,
@@ -131,6 +135,20 @@ async def change_a_library(core: Core, caller: Principal, *_: object) -> None:
     assert await libraries.expire(core) == 1
 
 
+async def erase(core: Core, caller: Principal, product_id: int, image_id: int) -> None:
+    """What it asks when an image goes for good that is sold, selected and told of, and one that was given up."""
+    (found,) = await erasing.find(core, caller.account_id, image_id)
+    await make_inventory_product(core, caller, found.guid)
+    await selections.replace(core, caller, str(uuid4()), [found.guid])
+    await handlers.add_webhook(core, setup.ACCOUNT, "https://9.9.9.9/", ["CATALOG.PRODUCT.ON.UPDATE"])
+    thrown = await make_image(core, caller, product_id, SHIRT)
+    await images.remove_from_product(core, caller, product_id, thrown.id)
+    await restoring.purge(core, caller, (await restoring.of_deletions(core, caller))[0].id)
+    (again,) = await erasing.find(core, caller.account_id, thrown.guid)
+    await erasing.erase_images(core, caller, [found, again])
+    await erasing.delete_bytes(core)
+
+
 async def scrub_and_repair(core: Core) -> None:
     """What it asks when all originals are read again, and when one of them is lost."""
     lost, _ = await core.blobs.of_keys(0)
@@ -200,6 +218,8 @@ USES: dict[str, Use] = {
     "a new webhook": lambda core, caller, *_: access.create_webhook(core, setup.ACCOUNT, caller.user_id, setup.SCOPES),
     "keys": call_with_keys,
     "a call with a key": call_with_a_key,
+    "erase": erase,
+    "audit": lambda core, caller, _, image_id: audit.of_entries(core, caller, Sought(image_id, by="webhook"), 9),
     "upkeep": lambda core, *_: upkeep.run_once(core),
     "scrub": lambda core, *_: scrub_and_repair(core),
 }  # fmt: skip

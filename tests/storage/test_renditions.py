@@ -24,7 +24,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from packshot.domain.errors import Unavailable
 from packshot.storage import renditions
 from packshot.storage.blobs import new_key
-from packshot.storage.blobs.disk import Files
+from packshot.storage.blobs.staging import Files
 from packshot.storage.renditions import INLINE_BYTES, PIECE_BYTES, Kept, Renditions
 from storage.blobs.opening import Failing
 

@@ -10,13 +10,16 @@ from packshot import __version__
 from packshot.cli import (
     account,
     application,
+    audit,
     backup,
     catalog,
     doctor,
+    erase,
     event,
     fault,
     image,
     keys,
+    migrate,
     requests,
     reset,
     serve,
@@ -29,6 +32,7 @@ from packshot.cli import (
 from packshot.cli.common import absent, fail
 from packshot.config import BadSetting
 from packshot.domain.errors import NotFound, PackshotError
+from packshot.observability import LogSettings, configure_logging
 from packshot.storage.folder import StoreUnusable
 
 cli = typer.Typer(
@@ -46,9 +50,11 @@ cli.command("init", short_help="Fill an empty data folder without serving.")(ser
 cli.command("doctor", short_help="Check settings, database, pictures and formats.")(doctor.doctor)
 cli.command("verify", short_help="Find rows and originals that are wrong.")(verify.verify)
 cli.command("upkeep", short_help="Do one round of upkeep now.")(upkeep.upkeep)
+cli.command("migrate", short_help="Bring the database of an older version up to date.")(migrate.migrate)
 cli.command("requests", short_help="Show the last calls as they went over the wire.")(requests.requests)
 cli.command("backup", short_help="Copy the store into a folder of backups, while it is served.")(backup.backup)
 cli.command("restore", short_help="Make a store of a backup.")(backup.restore)
+cli.command("audit", short_help="Show what was done to images, and by whom.")(audit.audit)
 cli.command("reset", short_help="Empty the catalogs and fill them again; addresses stay.")(reset.reset)
 cli.add_typer(webhook.cli, name="webhook")
 cli.add_typer(keys.cli, name="keys")
@@ -60,6 +66,7 @@ cli.add_typer(fault.cli, name="fault")
 cli.add_typer(image.cli, name="image")
 cli.add_typer(event.cli, name="event")
 cli.add_typer(trash.cli, name="trash")
+cli.add_typer(erase.cli, name="erase")
 
 
 def _version(wanted: bool) -> None:
@@ -80,6 +87,7 @@ def _options(
 def main() -> None:
     """Run the command line; foreseen failures become one clear line and exit code 2."""
     os.umask(0o077)  # whatever is made below is its owner's alone
+    configure_logging(LogSettings(level="warning"))  # else it would stand among what scripts read
     try:
         cli()
     except NotFound as error:

@@ -2,13 +2,12 @@
 
 import asyncio
 import time
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from packshot import config
-from packshot.cli.common import Config, Data, require_store, show_progress, stop, with_core
+from packshot.cli.common import Config, Data, require_store, show_progress, with_core
 from packshot.cli.printed import program, quoted
 from packshot.cli.serve import DEFAULT_DATA
 from packshot.services import backup as backups
@@ -16,7 +15,7 @@ from packshot.services.backup import Copied
 
 MB = 1024 * 1024
 
-Target = Annotated[str, typer.Argument(metavar="TARGET", help="The folder of backups.")]
+Target = Annotated[str, typer.Argument(metavar="TARGET", help="The folder of backups, or s3://BUCKET/PREFIX.")]
 
 
 def backup(
@@ -29,12 +28,11 @@ def backup(
 
     Only pictures that the folder lacks are copied. Backups hold the store's secrets.
     """
-    folder = _folder(target)
     require_store(data)
     settings = config.load(config_file)
-    made = with_core(data, settings, lambda core: backups.back_up(core, data, folder, keep, _progress))
+    made = with_core(data, settings, lambda core: backups.back_up(core, data, target, keep, _progress))
     typer.echo(
-        f"Snapshot {made.snapshot} in {folder}: {made.counts['image']} images, {made.blobs.blobs} blobs,"
+        f"Snapshot {made.snapshot} in {target}: {made.counts['image']} images, {made.blobs.blobs} blobs,"
         f" {made.blobs.copied} of them copied ({made.blobs.copied_bytes / MB:.1f} MB)."
     )
     if keep:
@@ -55,7 +53,7 @@ def restore(
     Ids go on a million higher: none is used again that was handed out after the snapshot was taken.
     """
     restoring = backups.restore(
-        _folder(target), data, snapshot, time.time_ns() // 1_000, _progress, despite_damage=despite_damage
+        target, data, snapshot, time.time_ns() // 1_000, _progress, despite_damage=despite_damage
     )
     done = asyncio.run(restoring)
     typer.echo(
@@ -65,12 +63,6 @@ def restore(
     if done.lost_before:
         typer.echo(f"mind  {done.lost_before} blobs were lost already when it was taken")
     _tell_lost(done.blobs)
-
-
-def _folder(target: str) -> Path:
-    if "://" in target:
-        raise stop(f"{target} is no folder: backups go into folders, which may lie on another machine's disk")
-    return Path(target)
 
 
 def _tell_lost(blobs: Copied) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from packshot.app import open_core
-from packshot.cli.printed import program, quoted
+from packshot.cli.printed import program, quoted, visible
 from packshot.config import Settings
 from packshot.domain.access import Principal
 from packshot.domain.errors import NotFound
@@ -29,7 +29,7 @@ EXIT_USAGE = 2
 _SHOWN_BY = {
     "account": "account list", "user": "user list", "webhook": "webhook list", "application": "app list",
     "catalog": "catalog list", "pair of keys": "keys list", "outgoing webhook": "event hook list",
-    "event": "event pending", "deletion": "trash list",
+    "event": "event pending", "deletion": "trash list", "item": "trash show DELETION",
 }  # fmt: skip
 
 Data = Annotated[Path, typer.Option("--data", envvar="PACKSHOT_DATA", help="The data folder.", metavar="FOLDER")]
@@ -42,7 +42,8 @@ Account = Annotated[str, typer.Option(metavar="NAME", help="The account.")]
 
 def fail(message: str) -> int:
     """Print one line to standard error and return the exit code for wrong usage and settings."""
-    typer.echo(f"packshot: {message}", err=True)
+    lines = (visible(line) for line in message.split("\n"))  # it may name what others wrote
+    typer.echo("packshot: " + "\n".join(lines), err=True)
     return EXIT_USAGE
 
 

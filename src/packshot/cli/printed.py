@@ -23,6 +23,11 @@ def program() -> str:
     return quoted(path) if path.name == "packshot" and not shutil.which("packshot") else "packshot"
 
 
+def visible(text: str) -> str:
+    """One line of text that others wrote, safe for a terminal: what cannot be seen stands there by its number."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
 def addresses(base_url: str, user_id: int, code: str) -> dict[str, str | int]:
     """The facts a script needs, by the names that `packshot init --json` prints."""
     return {
@@ -43,7 +48,9 @@ def facts_of(facts: Mapping[str, object]) -> list[str]:
     return [f"{name}: {fact}" for name, fact in facts.items()]
 
 
-def commands(webhook_url: str, product_id: int, image_id: int, authority: Path | None = None) -> list[tuple[str, str]]:
+def commands(
+    webhook_url: str, product_id: int, image_id: int, authority: Path | None = None, catalog_id: int = 1
+) -> list[tuple[str, str]]:
     """Five commands with what each does: the ids are those that the first and second one will get.
 
     *authority* is the certificate that curl has to trust, where it would not by itself.
@@ -52,7 +59,7 @@ def commands(webhook_url: str, product_id: int, image_id: int, authority: Path |
     picture = base64.b64encode(tiny_png()).decode()
     place = {"productId": product_id, "id": image_id}
     calls: list[tuple[str, str, dict[str, object]]] = [
-        ("Add a product", "catalog.product.add", {"fields": {"iblockId": 1, "name": "Blue shirt"}}),
+        ("Add a product", "catalog.product.add", {"fields": {"iblockId": catalog_id, "name": "Blue shirt"}}),
         (
             "Give it a picture",
             "catalog.productImage.add",
@@ -104,10 +111,11 @@ def examples(titled: Sequence[tuple[str, str]]) -> str:
     return "\n".join(lines)
 
 
-def welcome_back(base_url: str, folder: Path) -> str:
-    """The lines a person sees after every later start."""
+def welcome_back(base_url: str, folder: Path, user_id: int, account: str = "") -> str:
+    """The lines a person sees after every later start; *account* is named where it is not the usual one."""
+    place = f"--data {quoted(folder)}" + (f" --account {shlex.quote(account)}" if account else "")
     return (
-        f"\n  Webhook address: {base_url}/rest/1/<code>/\n"
-        f"  The code was shown at the first start. For a new one: {program()} webhook create --data {quoted(folder)}\n"
-        f"  For keys of FinerWorks clients: {program()} keys create --data {quoted(folder)}\n"
+        f"\n  Webhook address: {base_url}/rest/{user_id}/<code>/\n"
+        f"  The code was shown at the first start. For a new one: {program()} webhook create {place}\n"
+        f"  For keys of FinerWorks clients: {program()} keys create {place}\n"
     )

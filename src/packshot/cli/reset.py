@@ -10,7 +10,7 @@ from packshot import config
 from packshot.cli import seed_files
 from packshot.cli.common import Config, Data, require_store, stop, with_core
 from packshot.cli.serve import DEFAULT_DATA
-from packshot.services import seeds
+from packshot.services import calls, seeds
 from packshot.services.core import Core
 from packshot.services.seeds import Contents, Drawn, Ids
 
@@ -43,6 +43,7 @@ def bring_back(
     """Do it, without a question, and return the ids of what was made. Raises: PackshotError."""
 
     async def replace(core: Core) -> Ids:
+        calls.begin(core, "packshot reset")
         return await (seeds.replace_with_samples(core, drawn) if demo else seeds.replace(core, contents, drawn))
 
     return with_core(data, config.load(config_file), replace)

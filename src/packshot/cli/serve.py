@@ -1,6 +1,5 @@
 """`packshot serve` and `packshot init`."""
 
-import errno
 import json
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,7 +8,7 @@ import msgspec
 import typer
 
 from packshot import __version__, config, server
-from packshot.cli import printed, seed_files, tls
+from packshot.cli import printed, seed_files, sockets, tls
 from packshot.cli.common import Config, Data, require_writable, show_progress, stop, with_core
 from packshot.cli.printed import quoted
 from packshot.domain.errors import PackshotError
@@ -65,7 +64,8 @@ def serve(  # noqa: PLR0913, PLR0917 - typer reads the options from the paramete
 ) -> None:
     """Run the server; on an empty data folder everything it needs is made first.
 
-    Ctrl-C stops it once the running requests are answered, after ten seconds at most.
+    Ctrl-C stops it once the running requests are answered, after ten seconds at most. A socket that systemd hands over
+    is served on, whatever --host and --port say.
     """
     settings = config.load(config_file)
     if record and not settings.emulator.record:
@@ -73,11 +73,7 @@ def serve(  # noqa: PLR0913, PLR0917 - typer reads the options from the paramete
     configure_logging(settings.log)
     contents = _contents(seed, demo=demo)
     require_writable(data)
-    try:
-        listener = server.listen(host, port)
-    except OSError as error:
-        hint = ". Another --port may be free" if error.errno == errno.EADDRINUSE else ""
-        raise stop(f"cannot listen on {host}:{port}: {error.strerror}{hint}") from None
+    listener, host = sockets.listening(host, port)
     certificate = tls.certificate(data, host) if tls_dev else None
     base_url = settings.server.public_url or _address(host, listener.getsockname()[1], https=tls_dev)
 
@@ -91,9 +87,10 @@ def serve(  # noqa: PLR0913, PLR0917 - typer reads the options from the paramete
         if tls_dev and certificate:
             typer.echo("\n  HTTPS with an authority of its own. To make clients trust it:\n")
             typer.echo("\n".join(tls.trust(certificate[0])))
-        made = await setup.create_account(core)
+        made = await setup.begin(core)
         if made is None:
-            typer.echo(printed.welcome_back(base_url, data))
+            account, user_id = await setup.usual(core)
+            typer.echo(printed.welcome_back(base_url, data, user_id, "" if account == setup.ACCOUNT else account))
             if demo or contents:
                 typer.echo("  --demo and --seed fill an empty store only; this one stays as it is. To start over:")
                 again = "--demo" if seed is None else f"--seed {quoted(seed)}"
@@ -105,7 +102,7 @@ def serve(  # noqa: PLR0913, PLR0917 - typer reads the options from the paramete
         typer.echo(printed.first_keys(pair) + "\n")
         filled = await _fill(core, made, contents, demo=demo)
         authority = tls.authority(certificate[0]) if certificate else None
-        commands = printed.commands(webhook_url, *await setup.next_ids(core), authority)
+        commands = printed.commands(webhook_url, *await setup.next_ids(core), authority, made.catalog_id)
         guids = [one.guid for one in PRINTS] if demo else []
         typer.echo(await _picture(core, made, filled, settings.delivery.base_url or base_url), nl=False)
         typer.echo(printed.examples(commands + printed.library_commands(base_url, pair, guids, authority)))
@@ -132,7 +129,7 @@ def init(  # noqa: PLR0913, PLR0917 - typer reads the options from the parameter
     base_url = settings.server.public_url or _address(host, port, https=False)
 
     async def create(core: Core) -> dict[str, Any]:
-        made = await setup.create_account(core)
+        made = await setup.begin(core)
         if made is None:
             again = f"{printed.program()} webhook create --data {quoted(data)}"
             raise stop(f"{data} holds a store already. For a new webhook: {again}")

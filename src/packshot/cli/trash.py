@@ -13,9 +13,11 @@ from packshot.domain.access import Principal
 from packshot.domain.trash import Deletion
 from packshot.services import restoring, setup
 from packshot.services.core import Core
+from packshot.services.restoring import PAGE, Restored
 
 cli = typer.Typer(help="What was deleted: look at it, take it back, give it up.", no_args_is_help=True)
 
+_NEWEST = 2**62
 _Id = Annotated[int, typer.Argument(metavar="DELETION", help="Its number, as the list shows it.")]
 
 
@@ -35,19 +37,24 @@ def _with_caller(
 def list_(
     data: Data = DEFAULT_DATA,
     account: Account = setup.ACCOUNT,
-    before: Annotated[int, typer.Option(metavar="DELETION", help="Only those before this one.")] = 2**62,
+    before: Annotated[int, typer.Option(metavar="DELETION", help="Only those before this one.")] = _NEWEST,
     config_file: Config = None,
 ) -> None:
     """Print the latest deletions of an account: number, day, how many things, by which call and by whom."""
     place = (account, config_file, data)
-    for deletion in _with_caller(place, "", lambda core, caller: restoring.of_deletions(core, caller, before)):
+    found = _with_caller(place, "", lambda core, caller: restoring.of_deletions(core, caller, before))
+    for deletion in found:
         typer.echo(_shown(deletion))
+    if len(found) == PAGE:
+        typer.echo(f"{PAGE} deletions are shown: for older ones add --before {found[-1].id}", err=True)
+    elif not found:
+        typer.echo("there is no deletion" + ("" if before == _NEWEST else f" before {before}"), err=True)
 
 
 def _shown(deletion: Deletion) -> str:
     things = "1 thing" if deletion.items == 1 else f"{deletion.items} things"
     how = f"by {deletion.method or 'the server'}, {deletion.who}"
-    return f"{deletion.id} {printed.day(deletion.deleted_at)} {things} {how}"
+    return printed.visible(f"{deletion.id} {printed.day(deletion.deleted_at)} {things} {how}")
 
 
 @cli.command(short_help="Print what a deletion took.")
@@ -59,7 +66,7 @@ def show(
     deletion, items = _with_caller(place, "", lambda core, caller: restoring.show(core, caller, deletion_id))
     typer.echo(_shown(deletion))
     for item in items:
-        typer.echo(f"  {item.kind.replace('_', ' ')} {item.name} {item.title}")
+        typer.echo(printed.visible(f"  {item.kind.replace('_', ' ')} {item.name} {item.title}"))
 
 
 @cli.command(short_help="Take back what a deletion took.")
@@ -68,6 +75,9 @@ def restore(
     only: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Only what has this guid, SKU or id; may be repeated.")
     ] = None,
+    without_product: Annotated[
+        bool, typer.Option("--without-product", help="Images of products that are gone come into the library alone.")
+    ] = False,
     data: Data = DEFAULT_DATA,
     account: Account = setup.ACCOUNT,
     config_file: Config = None,
@@ -78,12 +88,14 @@ def restore(
     trash. A running server shows it at once.
     """
     place = (account, config_file, data)
-    restored = _with_caller(
-        place, "packshot trash restore", lambda core, caller: restoring.restore(core, caller, deletion_id, only or ())
-    )
+
+    def run(core: Core, caller: Principal) -> Awaitable[Restored]:
+        return restoring.restore(core, caller, deletion_id, only or (), alone=without_product)
+
+    restored = _with_caller(place, "packshot trash restore", run)
     typer.echo(f"restored: {len(restored.items)}")
     for words in restored.left_out:
-        typer.echo(f"left out: {words}")
+        typer.echo(printed.visible(f"left out: {words}"))
 
 
 @cli.command(short_help="Give up what a deletion took.")

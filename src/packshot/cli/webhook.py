@@ -9,6 +9,7 @@ from packshot.cli.common import Account, Config, Data, require_store, scopes_of,
 from packshot.cli.printed import day
 from packshot.cli.serve import DEFAULT_DATA
 from packshot.services import access, setup
+from packshot.services.core import Core
 
 _CENTURY_S = 100 * 366 * 86_400
 
@@ -29,7 +30,9 @@ def create(  # noqa: PLR0913 - one parameter for each option
     *,
     data: Data = DEFAULT_DATA,
     account: Account = setup.ACCOUNT,
-    user: Annotated[int, typer.Option(metavar="ID", help="The user it acts for.")] = 1,
+    user: Annotated[
+        int | None, typer.Option(metavar="ID", help="The user it acts for; the first of the account, if not given.")
+    ] = None,
     scopes: Annotated[
         str, typer.Option(metavar="LIST", help="What it may be used for, separated by commas.")
     ] = "catalog,user",
@@ -47,8 +50,12 @@ def create(  # noqa: PLR0913 - one parameter for each option
     wanted = frozenset(scopes_of(scopes))
     require_store(data)
     settings = config.load(config_file)
-    code = with_core(data, settings, lambda core: access.create_webhook(core, account, user, wanted, expires_in, title))
-    typer.echo(f"{settings.server.public_url}/rest/{user}/{code}/")
+
+    async def make(core: Core) -> str:
+        user_id = await setup.first_user(core, account) if user is None else user
+        return f"{user_id}/{await access.create_webhook(core, account, user_id, wanted, expires_in, title)}"
+
+    typer.echo(f"{settings.server.public_url}/rest/{with_core(data, settings, make)}/")
 
 
 @cli.command("list")

@@ -28,8 +28,8 @@ class Principal(msgspec.Struct, frozen=True):
     `credential_id` names the credential in download links, which die with it. `scopes` are those the
     credential was given; rights come from `role`. An access token has its `application_id` and ends at
     `expires_at`, in Unix microseconds; for an inbound webhook both are None. A pair of keys speaks for its account
-    and nobody in it, and no link dies with it: `user_id` and `credential_id` are 0. It has a `mode`, and acts for
-    other accounts as well if it is `privileged`.
+    and nobody in it, and no link dies with it: `user_id` and `credential_id` are 0. It has a `pair_id` and a `mode`,
+    and acts for other accounts as well if it is `privileged`. What nobody asked for is done by the `server` itself.
     """
 
     account_id: int
@@ -41,6 +41,13 @@ class Principal(msgspec.Struct, frozen=True):
     expires_at: int | None = None
     privileged: bool = False
     mode: Mode = "live"
+    pair_id: int = 0
+    server: bool = False
+
+
+def server_for(account_id: int) -> Principal:
+    """The server itself, as it sees to an account."""
+    return Principal(account_id, 0, "administrator", frozenset(), 0, server=True)
 
 
 class Credential(msgspec.Struct, frozen=True):

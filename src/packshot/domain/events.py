@@ -17,6 +17,7 @@ EVENTS: dict[str, str] = {
     "PACKSHOT.IMAGE.ON.UPDATE": "catalog",
     "PACKSHOT.IMAGE.ON.DELETE": "catalog",
     "PACKSHOT.IMAGE.ON.RESTORE": "catalog",
+    "PACKSHOT.IMAGE.ON.CORRUPT": "catalog",
 }
 """Every event there is, with the scope that a credential needs to listen to it."""
 

@@ -53,6 +53,14 @@ def read(folder: Path) -> list[RecordedCall]:
     return [call for path in files(folder) for call in parsed(lines(path))]
 
 
+def forget(folder: Path) -> int:
+    """Delete every call that is kept, and return how many; a server keeps those that come. Raises: OSError."""
+    count = sum(len(lines(path)) for path in files(folder))
+    for path in files(folder):
+        path.unlink(missing_ok=True)
+    return count
+
+
 def tail(folder: Path) -> Iterator[list[RecordedCall]]:
     """Each time it is asked the calls that came since the time before; the first time all that are kept."""
     older, path = files(folder)

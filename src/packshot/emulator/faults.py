@@ -206,4 +206,4 @@ async def listed(core: Core) -> list[str]:
 
 async def clear(core: Core) -> int:
     """Remove the rules that were added by command and return how many there were."""
-    return await core.db.write(fault_rules.remove_rules)
+    return await core.db.write(fault_rules.remove_rules, makes_room=True)

@@ -128,7 +128,7 @@ async def of_webhooks(core: Core, account: str) -> list[Webhook]:
 async def revoke_webhook(core: Core, account: str, webhook_id: int) -> None:
     """Delete an inbound webhook; within a second nobody calls with it any more. Raises: NotFound."""
     account_id = await account_called(core, account)
-    if not await core.db.write(lambda tx: credentials.remove_webhook(tx, account_id, webhook_id)):
+    if not await core.db.write(lambda tx: credentials.remove_webhook(tx, account_id, webhook_id), makes_room=True):
         raise NotFound("webhook", webhook_id)
 
 

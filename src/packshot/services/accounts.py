@@ -16,7 +16,7 @@ async def of_accounts(core: Core) -> list[Account]:
 
 async def set_state(core: Core, name: str, state: AccountState) -> None:
     """Let the account of that name be called or not; a running server knows within a second. Raises: NotFound."""
-    if not await core.db.write(lambda tx: accounts.set_state(tx, name, state)):
+    if not await core.db.write(lambda tx: accounts.set_state(tx, name, state), makes_room=True):
         raise NotFound("account", name)
 
 

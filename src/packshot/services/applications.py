@@ -77,13 +77,14 @@ async def set_users(core: Core, client_id: str, users: tuple[int, ...]) -> None:
         await _require_users(tx, application.account_id, users)
         await applications.set_members(tx, application.id, users)
 
-    await core.db.write(work)
+    await core.db.write(work, makes_room=True)
 
 
 async def delete(core: Core, client_id: str) -> None:
     """Delete the application with all its tokens; within a second they are good for nothing. Raises: NotFound."""
     application = await get(core, client_id)
-    await core.db.write(lambda tx: applications.remove_application(tx, application.account_id, client_id))
+    account_id = application.account_id
+    await core.db.write(lambda tx: applications.remove_application(tx, account_id, client_id), makes_room=True)
 
 
 async def application_token(core: Core, application_id: int) -> str:

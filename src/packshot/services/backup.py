@@ -1,4 +1,4 @@
-"""Backups of a serving store into a folder, one whole snapshot after the other, and stores restored from them.
+"""Backups of a serving store into a folder or a bucket, one whole snapshot after the other, and stores made of them.
 
 Blobs never change, so order is all that matters: hold what may be deleted, copy the database, then copy the blobs that
 the copy names, and only then let the snapshot be seen.
@@ -21,13 +21,14 @@ from packshot.domain.errors import PackshotError, StoreFull, Unavailable
 from packshot.services import keyring
 from packshot.services.core import Core
 from packshot.storage import backup as rows
-from packshot.storage import blob_rows, images, migrations, snapshots
+from packshot.storage import blob_rows, erasing, images, migrations, snapshots, targets
 from packshot.storage.backup import BackupUnusable
 from packshot.storage.blobs import BlobStore
 from packshot.storage.blobs.disk import DiskBlobs
 from packshot.storage.database import Database, open_database
-from packshot.storage.folder import DATABASE, KEY_FILE, Lock, Sealer
+from packshot.storage.folder import DATABASE, KEY_FILE, Sealer, flush
 from packshot.storage.snapshots import MANIFEST, Manifest, Target
+from packshot.storage.targets import Place
 
 HOLD_S = 600
 """For how long a backup that was killed keeps bytes from being deleted."""
@@ -80,8 +81,10 @@ class Restored(msgspec.Struct, frozen=True):
     lost_before: int
 
 
-async def back_up(core: Core, folder: Path, target: Path, keep: int | None, told: Told) -> Backup:
-    """Add a snapshot of the store in *folder* to those in *target*; keep that many of them, or all.
+async def back_up(core: Core, folder: Path, target: str | Path, keep: int | None, told: Told) -> Backup:
+    """Add a snapshot of the store in *folder* to those in *target*, a folder or an address like `s3://bucket/prefix`.
+
+    *keep* that many of them, or all.
 
     Everything acknowledged before is in it, and nothing half-done. A server may go on serving meanwhile. Killed at any
     moment it leaves the snapshots that were there; the next one goes on with the blobs that were copied.
@@ -90,25 +93,35 @@ async def back_up(core: Core, folder: Path, target: Path, keep: int | None, told
         BackupUnusable: *target* cannot be used or written to, or the database is damaged.
         Unavailable: the store cannot be written to.
     """
-    there, blobs = Target(target), DiskBlobs(target, core.threads, lambda _: None)
-    with there.held():
+    there = targets.at(target)
+    _require_apart(there, folder)
+    with there.held(), there.opened(core.threads) as blobs:
         _require_ours(there, folder)
         blobs.prepare()
         await blobs.sweep_staging(0)
         async with _held(core):
             name, manifest, copied = await _take(core, folder, (there, blobs), told)
+            place, at = there.place, manifest.taken_at
+            await core.db.write(partial(erasing.note_backup, target=place, name=name, at=at), makes_room=True)
         old = there.names()[:-keep] if keep else []
         for one in old:
             there.remove(one)
+            await core.db.write(partial(erasing.forget_backup, target=place, name=one), makes_room=True)
         removed = await _prune(there, blobs) if keep else 0
     return Backup(name, manifest.counts, copied, len(old), removed)
 
 
-def _require_ours(there: Target, folder: Path) -> None:
+def _require_apart(there: Place, folder: Path) -> None:
+    """Raises: BackupUnusable."""
+    if isinstance(there, Target) and there.folder.resolve().is_relative_to(folder.resolve()):
+        raise BackupUnusable(f"{there} is in the store itself, and would be lost with it: name another folder")
+
+
+def _require_ours(there: Place, folder: Path) -> None:
     """Raises: BackupUnusable."""
     for name in there.names()[-1:]:
-        if there.key(name) != (folder / KEY_FILE).read_bytes():
-            raise BackupUnusable(f"{there.folder} holds the backups of another store: name another folder")
+        if snapshots.key_of(there, name) != (folder / KEY_FILE).read_bytes():
+            raise BackupUnusable(f"{there} holds the backups of another store: name another place")
 
 
 @asynccontextmanager
@@ -122,11 +135,11 @@ async def _held(core: Core) -> AsyncIterator[None]:
         while True:
             await asyncio.sleep(RENEW_S)
             try:
-                await core.db.write(partial(rows.renew_hold, hold_id=hold_id, expires_at=until()))
+                await core.db.write(partial(rows.renew_hold, hold_id=hold_id, expires_at=until()), makes_room=True)
             except PackshotError as error:
                 _log.warning("the hold on deleted pictures was not renewed", why=str(error))
 
-    hold_id = await core.db.write(partial(rows.take_hold, expires_at=until(), now=core.now()))
+    hold_id = await core.db.write(partial(rows.take_hold, expires_at=until(), now=core.now()), makes_room=True)
     renewing = asyncio.create_task(renew())
     try:
         yield
@@ -135,20 +148,19 @@ async def _held(core: Core) -> AsyncIterator[None]:
         with suppress(asyncio.CancelledError):
             await renewing
         with suppress(PackshotError):  # it runs out by itself
-            await core.db.write(partial(rows.drop_hold, hold_id=hold_id))
+            await core.db.write(partial(rows.drop_hold, hold_id=hold_id), makes_room=True)
 
 
-async def _take(core: Core, folder: Path, target: tuple[Target, DiskBlobs], told: Told) -> tuple[str, Manifest, Copied]:
+async def _take(core: Core, folder: Path, target: tuple[Place, BlobStore], told: Told) -> tuple[str, Manifest, Copied]:
     there, blobs = target
     taken_at = core.now()
-    name = _next_name(there, taken_at)
-    with there.making(name) as place:
+    name, key = _next_name(there, taken_at), (folder / KEY_FILE).read_bytes()
+    with _writing_to(str(there)), there.making(name) as place:
         path = place / DATABASE
         await asyncio.to_thread(rows.copy_database, folder / DATABASE, path, partial(told, "pages of the database"))
-        with _writing_to(there.folder):
-            async with _opened(path) as db:
-                copied = await _copy_all(db, core.blobs, blobs, told)
-                counts, epoch = await rows.count_rows(db), await rows.find_epoch(db)
+        async with _opened(path) as db:
+            copied = await _copy_all(db, core.blobs, blobs, told)
+            counts, epoch = await rows.count_rows(db), await rows.find_epoch(db)
         manifest = Manifest(
             format=snapshots.FORMAT,
             taken_at=taken_at,
@@ -160,12 +172,12 @@ async def _take(core: Core, folder: Path, target: tuple[Target, DiskBlobs], told
             lost=len(copied.lost),
             counts=counts,
         )
-        snapshots.write(place / KEY_FILE, (folder / KEY_FILE).read_bytes())
+        snapshots.write(place / KEY_FILE, key)
         snapshots.write(place / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)))
     return name, manifest, copied
 
 
-def _next_name(there: Target, taken_at: int) -> str:
+def _next_name(there: Place, taken_at: int) -> str:
     """The time, or the second after the newest snapshot: by their names it is told which came last."""
     name = datetime.fromtimestamp(taken_at // _SECOND, UTC).strftime(_NAME)
     for newest in there.names()[-1:]:
@@ -176,20 +188,21 @@ def _next_name(there: Target, taken_at: int) -> str:
 
 def _sealed(path: Path) -> str:
     rows.seal(path)
-    snapshots.flush(path)
+    flush(path)
     return snapshots.digest_of(path)
 
 
 @asynccontextmanager
 async def _opened(path: Path) -> AsyncIterator[Database]:
-    db = open_database(path, lambda _: None)
+    with rows.explaining(f"{path} cannot be opened"):
+        db = open_database(path, lambda _: None)
     try:
         yield db
     finally:
         await db.close()
 
 
-async def _copy_all(db: Database, source: BlobStore, target: DiskBlobs, told: Told) -> Copied:
+async def _copy_all(db: Database, source: BlobStore, target: BlobStore, told: Told) -> Copied:
     """Copy the blobs of a copied database that *target* lacks; those that are lost are marked in it as corrupt.
 
     Of those that were corrupt before, either side may have the good bytes, which upkeep then finds.
@@ -213,7 +226,7 @@ async def _copy_all(db: Database, source: BlobStore, target: DiskBlobs, told: To
     return Copied(total, len(sizes), sum(sizes), tuple(lost))
 
 
-async def _copy(source: BlobStore, target: DiskBlobs, key: str, size_bytes: int) -> int | None:
+async def _copy(source: BlobStore, target: BlobStore, key: str, size_bytes: int) -> int | None:
     """How many bytes were copied, 0 where *target* has them; None where the source has others, or none."""
     if await target.find_size(key) == size_bytes:
         return 0
@@ -240,17 +253,17 @@ async def _next(pieces: AsyncIterator[bytes]) -> bytes:
 
 
 @contextmanager
-def _writing_to(folder: Path) -> Iterator[None]:
+def _writing_to(place: str) -> Iterator[None]:
     try:
         yield
-    except (StoreFull, Unavailable) as error:
-        raise BackupUnusable(f"{folder} cannot be written to: {error.__cause__ or error}") from error
+    except (StoreFull, Unavailable, OSError) as error:
+        raise BackupUnusable(f"{place} cannot be written to: {error.__cause__ or error}") from error
 
 
-async def _prune(there: Target, blobs: DiskBlobs) -> int:
+async def _prune(there: Place, blobs: BlobStore) -> int:
     """Delete the blobs that no snapshot names; return how many. Raises: BackupUnusable."""
     count = 0
-    with there.naming() as is_named:
+    with snapshots.naming(there) as is_named:
         for key in await blobs.of_keys(0):
             if not is_named(key):
                 await blobs.delete(key)
@@ -259,85 +272,70 @@ async def _prune(there: Target, blobs: DiskBlobs) -> int:
 
 
 async def restore(
-    target: Path, folder: Path, snapshot: str | None, now: int, told: Told, *, despite_damage: bool = False
+    target: str | Path, folder: Path, snapshot: str | None, now: int, told: Told, *, despite_damage: bool = False
 ) -> Restored:
     """Make a store in the empty *folder* of a snapshot in *target*, the newest one if none is named.
 
     Every live blob of it is there with its digest, or nothing is left in the folder. *despite_damage* takes what there
     is: images whose bytes are lost are answered as unavailable until somebody uploads them again. Ids that may have
     been handed out since the snapshot are never used again. The key comes last: without it nobody can open the rest.
+    After a kill the next one goes on with the blobs that were copied.
 
     Raises:
         BackupUnusable: the folder is not empty, or the backup is damaged, of a newer version, or none at all.
         KeyLost: the snapshot's key is not the one that its secrets are sealed with.
     """
-    there = Target(target)
+    there = targets.at(target)
     name = _chosen(there, snapshot)
-    manifest = there.manifest(name)
+    manifest = snapshots.find_manifest(there, name)
     if manifest.migration > migrations.steps()[-1][0]:
         raise BackupUnusable(
             f"snapshot {name} was made by Packshot {manifest.packshot}, a newer version: restore it with that one"
         )
-    with _filling(folder), _writing_to(folder):
+    with snapshots.filling(folder), _writing_to(str(folder)), there.fetched(name) as kept:
         path = folder / f"{DATABASE}.part"
-        await asyncio.to_thread(shutil.copyfile, there.path(name) / DATABASE, path)
+        await asyncio.to_thread(shutil.copyfile, kept / DATABASE, path)
         if await asyncio.to_thread(snapshots.digest_of, path) != manifest.digest:
             raise BackupUnusable(f"the database of snapshot {name} is damaged: restore another one with --snapshot")
         migrations.prepare(path)
-        copied, epoch = await _bring_back((there, name), folder, path, now, told, despite_damage=despite_damage)
+        source = (there, name, kept)
+        copied, epoch = await _bring_back(source, folder, path, now, told, despite_damage=despite_damage)
         await asyncio.to_thread(_sealed, path)
+        snapshots.write(folder / f"{KEY_FILE}.part", snapshots.key_of(there, name))
         path.rename(folder / DATABASE)
-        snapshots.write(folder / KEY_FILE, there.key(name))
-        snapshots.flush(folder)
+        flush(folder)
+        (folder / f"{KEY_FILE}.part").rename(folder / KEY_FILE)
+        flush(folder)
     return Restored(name, epoch, copied, manifest.lost)
 
 
-def _chosen(there: Target, snapshot: str | None) -> str:
+def _chosen(there: Place, snapshot: str | None) -> str:
     """Raises: BackupUnusable."""
     names = there.names()
     if not names:
-        raise BackupUnusable(f"there is no backup in {there.folder}")
+        raise BackupUnusable(f"there is no backup in {there}")
     if snapshot and snapshot not in names:
-        raise BackupUnusable(f"there is no snapshot {snapshot} in {there.folder}: there are {', '.join(names)}")
+        raise BackupUnusable(f"there is no snapshot {snapshot} in {there}: there are {', '.join(names)}")
     return snapshot or names[-1]
 
 
-@contextmanager
-def _filling(folder: Path) -> Iterator[None]:
-    """Have an empty folder to oneself until the block ends, and leave it empty where that fails."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if _contents(folder):
-        raise BackupUnusable(f"{folder} is not empty: name a folder with nothing in it by --data")
-    lock = Lock(folder)
-    try:
-        yield
-    except BaseException:
-        for path in _contents(folder):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-        raise
-    lock.release()
-
-
-def _contents(folder: Path) -> list[Path]:
-    return [path for path in folder.iterdir() if path.name != "lost+found"]
-
-
 async def _bring_back(
-    source: tuple[Target, str], folder: Path, path: Path, now: int, told: Told, *, despite_damage: bool
+    source: tuple[Place, str, Path], folder: Path, path: Path, now: int, told: Told, *, despite_damage: bool
 ) -> tuple[Copied, int]:
     """Copy the blobs of a copied database at *path* into *folder*, and begin an epoch in it."""
-    there, name = source
-    with ThreadPoolExecutor(AT_ONCE) as threads:
-        kept, blobs = (DiskBlobs(place, threads, lambda _: None) for place in (there.folder, folder))
+    there, name, kept = source
+    with ThreadPoolExecutor(AT_ONCE) as threads, there.opened(threads) as copies:
+        blobs = DiskBlobs(folder, threads, lambda _: None)
         blobs.prepare()
         async with _opened(path) as db:
-            await keyring.signing_keys(db, Sealer(there.path(name)), now)
-            copied = await _copy_all(db, kept, blobs, told)
+            await keyring.signing_keys(db, Sealer(kept), now)
+            copied = await _copy_all(db, copies, blobs, told)
             if copied.lost and not despite_damage:
                 shown = "; ".join(copied.lost[:SHOWN])
                 raise BackupUnusable(
                     f"{len(copied.lost)} blobs of snapshot {name} are damaged, and nothing was restored: {shown}."
                     " Restore another one with --snapshot, or with --despite-damage what is left of this one"
                 )
-            taken_at = there.manifest(name).taken_at
+            taken_at = snapshots.find_manifest(there, name).taken_at
+            await db.write(partial(erasing.note_backup, target=there.place, name=name, at=taken_at))
             return copied, await db.write(partial(rows.begin_epoch, taken_at=taken_at, now=now))

@@ -46,4 +46,6 @@ def who(caller: Principal) -> str:
         return f"access token {caller.credential_id} of application {caller.application_id} for user {caller.user_id}"
     if caller.credential_id:
         return f"webhook {caller.credential_id} of user {caller.user_id}"
-    return f"user {caller.user_id}" if caller.user_id else "a pair of keys or the command line"
+    if caller.pair_id:
+        return f"pair of keys {caller.pair_id}"
+    return "the server" if caller.server else "the command line"

@@ -20,6 +20,7 @@ from packshot.storage.blobs import BlobStore
 from packshot.storage.database import Database
 from packshot.storage.folder import Sealer
 from packshot.storage.renditions import Renditions
+from packshot.storage.reserve import Reserve
 
 DAY_S = 86_400
 
@@ -54,6 +55,12 @@ class TrashSettings(msgspec.Struct, frozen=True):
     """What is deleted can be taken back for `keep_s` seconds, with `packshot trash`."""
 
     keep_s: int = 30 * DAY_S
+
+
+class AuditSettings(msgspec.Struct, frozen=True):
+    """What was done to images is known for `keep_s` seconds, by `packshot audit`; 0 is for ever."""
+
+    keep_s: int = 365 * DAY_S
 
 
 class IdempotencySettings(msgspec.Struct, frozen=True):
@@ -138,14 +145,15 @@ class Core:
 
     `sealer` encrypts the secrets that have to be kept readable, under the key file beside the database.
     `outbound` sends to addresses from outside and fetches from there. `event_counts` has what metrics show of events,
-    `blob_counts` what they show of originals that are read again.
+    `blob_counts` what they show of originals that are read again. `tried` says when upkeep may try again to repair one.
     `presets` are all there are, by name. `renditions` keeps what was made of originals, `making` makes it once.
     `hashing` bounds how many passwords are hashed at once. `staging` has the files of uploads that come in piece by
-    piece, which `prints.at_once` bounds.
+    piece, which `prints.at_once` bounds. `reserve` is what the disk has set aside for deleting.
     """
 
     db: Database
     blobs: BlobStore
+    reserve: Reserve
     threads: ThreadPoolExecutor
     clock: Callable[[], float]
     signing_keys: Mapping[int, bytes]
@@ -156,6 +164,7 @@ class Core:
     upkeep: UpkeepSettings
     events: EventSettings
     trash: TrashSettings
+    audit: AuditSettings
     idempotency: IdempotencySettings
     libraries: LibrarySettings
     outbound: Outbound
@@ -169,6 +178,7 @@ class Core:
     making: Making = field(default_factory=Making)
     event_counts: Counter[str] = field(default_factory=Counter)
     blob_counts: Counter[str] = field(default_factory=Counter)
+    tried: dict[int, int] = field(default_factory=dict)
     principals: dict[tuple[int, str], tuple[float, Principal]] = field(default_factory=dict)
     staging: set[Path] = field(default_factory=set)
     hashing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))

@@ -72,7 +72,7 @@ async def purge(core: Core) -> int:
     """Delete what is older than thirty days and waits for nothing; return how many rows."""
     before, count = core.now() - KEPT_S * SECOND, 0
     for rows in (outbox.purge, offline.purge):
-        while removed := await core.db.write(partial(rows, before=before, limit=BATCH)):
+        while removed := await core.db.write(partial(rows, before=before, limit=BATCH), makes_room=True):
             count += removed
     return count
 
@@ -130,7 +130,7 @@ class Deliveries:
         self._bounds_due = now_s + BOUND_EVERY_S
         bound, now = self._core.events.max_waiting, self._core.now()
         self._core.event_counts["waiting"] = await self._core.db.write(
-            lambda tx: handlers.pause_and_wake(tx, bound, now)
+            lambda tx: handlers.pause_and_wake(tx, bound, now), makes_room=True
         )
 
     async def _start(self, receiver_id: int, now: int) -> None:
@@ -159,7 +159,9 @@ class Deliveries:
             self._failing.discard(event.receiver_id)
         self._core.event_counts["failed" if error else "delivered"] += 1
         try:
-            await self._core.db.write(partial(_settle, event=event, error=error, now=self._now(), luck=_luck.random()))
+            await self._core.db.write(
+                partial(_settle, event=event, error=error, now=self._now(), luck=_luck.random()), makes_room=True
+            )
         except Exception as failure:  # noqa: BLE001 - whatever it is, the next attempt must not follow at once
             trace = not isinstance(failure, PackshotError)
             _log.warning("an event goes out again", why=str(failure), event_id=event.id, exc_info=trace)

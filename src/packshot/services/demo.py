@@ -66,7 +66,7 @@ async def fill(
         StoreFull: there is no room.
         Unavailable: the store cannot be written to.
     """
-    caller = Principal(seed.account_id, seed.user_id, "administrator", SCOPES, seed.webhook_id)
+    caller = Principal(seed.account_id, seed.user_id, "administrator", SCOPES, 0)
     ids: dict[str, int] = {}
     drawn = {} if drawn is None else drawn
     sections = await _add_sections(core, seed)

@@ -18,6 +18,7 @@ async def examine(core: Core, progress: Callable[[int], None]) -> AsyncIterator[
     """Verify the store, and look around it. *progress* hears how many blobs have been looked at."""
     async for finding in verify(core, progress, full=False):
         yield finding
+    yield _reserve(core)
     yield await _walls(core)
     async for finding in _files(core):
         yield finding
@@ -39,6 +40,16 @@ async def _renditions(core: Core) -> Finding:
     count, held_bytes = await core.renditions.measure()
     limit_mb = round(core.pictures.cache_bytes / MB)
     return Finding(ok=True, what=f"renditions: {count} files, {held_bytes / MB:.1f} of {limit_mb} MB at most")
+
+
+def _reserve(core: Core) -> Finding:
+    """What the disk has set aside for deleting; it is out only while the disk is full."""
+    if core.reserve.is_out():
+        needed_mb = 1.25 * core.reserve.size_bytes / MB
+        return Finding(ok=False, what=f"reserve: given up, the disk is full; {needed_mb:.0f} MB have to be free")
+    held_bytes = core.reserve.held_bytes()
+    held = f"{held_bytes / MB:.0f} MB set aside for deleting" if held_bytes else "nothing is set aside for deleting"
+    return Finding(ok=True, what=f"reserve: {held}")
 
 
 async def _files(core: Core) -> AsyncIterator[Finding]:

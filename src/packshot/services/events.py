@@ -18,8 +18,9 @@ from packshot.storage.database import Tx
 
 ProductEvent = Literal["CATALOG.PRODUCT.ON.ADD", "CATALOG.PRODUCT.ON.UPDATE", "CATALOG.PRODUCT.ON.DELETE"]
 ImageEvent = Literal[
-    "PACKSHOT.IMAGE.ON.ADD", "PACKSHOT.IMAGE.ON.UPDATE", "PACKSHOT.IMAGE.ON.DELETE", "PACKSHOT.IMAGE.ON.RESTORE"
-]
+    "PACKSHOT.IMAGE.ON.ADD", "PACKSHOT.IMAGE.ON.UPDATE", "PACKSHOT.IMAGE.ON.DELETE", "PACKSHOT.IMAGE.ON.RESTORE",
+    "PACKSHOT.IMAGE.ON.CORRUPT",
+]  # fmt: skip
 
 _encoder = msgspec.json.Encoder()
 
@@ -33,7 +34,7 @@ async def note_product(tx: Tx, caller: Principal, event: ProductEvent, product_i
 async def note_images(
     tx: Tx, caller: Principal, event: ImageEvent, images: Iterable[ProductImage | LibraryImage], now: int
 ) -> None:
-    """Note that images were added, changed or deleted, for everybody who listens.
+    """Note that images were added, changed, deleted, restored or found corrupt, for everybody who listens.
 
     Events of a product's images come in the order of that product, those of a library in that of the image.
     """

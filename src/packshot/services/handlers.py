@@ -102,7 +102,7 @@ async def unbind(core: Core, caller: Principal, binding: Binding) -> int:
                 await outbox.release_all(tx, listener.receiver_id, now)
         return len(gone)
 
-    return await core.db.write(work)
+    return await core.db.write(work, makes_room=True)
 
 
 async def of_application(core: Core, caller: Principal) -> list[tuple[Listener, str]]:
@@ -164,7 +164,7 @@ async def of_webhooks(core: Core) -> list[Row]:
 
 async def remove_webhook(core: Core, webhook_id: int) -> None:
     """Delete an outgoing webhook with what waits for it. Raises: NotFound."""
-    if not await core.db.write(lambda tx: handlers.remove_webhook(tx, webhook_id)):
+    if not await core.db.write(lambda tx: handlers.remove_webhook(tx, webhook_id), makes_room=True):
         raise NotFound("outgoing webhook", webhook_id)
 
 
@@ -176,7 +176,7 @@ async def of_undelivered(core: Core, after: int, limit: int) -> list[Row]:
 async def retry(core: Core, event_id: int) -> None:
     """Send that event now, also once it was delivered or given up. Raises: NotFound."""
     now = core.now()
-    if not await core.db.write(lambda tx: outbox.retry(tx, event_id, now)):
+    if not await core.db.write(lambda tx: outbox.retry(tx, event_id, now), makes_room=True):
         raise NotFound("event", event_id)
 
 

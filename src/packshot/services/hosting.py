@@ -7,7 +7,7 @@ from packshot.domain.errors import Conflict, NotFound
 from packshot.domain.images import SINGLE_ROLES, ImageRole
 from packshot.domain.libraries import LibraryImage, NewLibraryImage, Place
 from packshot.domain.originals import EXTENSIONS
-from packshot.services import events, images, libraries, originals
+from packshot.services import audit, events, images, libraries, originals
 from packshot.services.core import Core
 from packshot.storage import library
 from packshot.storage.blobs import Staged
@@ -116,6 +116,7 @@ async def attach(core: Core, caller: Principal, guid: str, product_id: int, role
         await _make_place(tx, caller, product_id, role, now)
         await library.attach(tx, caller.account_id, image.id, product_id, role, now)
         (attached,) = await library.of_guids(tx, caller.account_id, [guid], now)
+        await audit.note(tx, caller, "attached", [audit.of_image(attached, role=role)], now)
         await events.note_images(tx, caller, "PACKSHOT.IMAGE.ON.UPDATE", [attached], now)
         await events.note_new_looks(tx, caller, [product_id], now)
         return attached

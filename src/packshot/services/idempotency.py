@@ -21,6 +21,7 @@ from packshot.domain.errors import Conflict, InvalidValue, KeyReused, PackshotEr
 from packshot.services.core import Core
 from packshot.storage import idempotency
 from packshot.storage.database import Database, Tx, Work
+from packshot.storage.erasing import ERASED
 from packshot.storage.idempotency import Claim, Kept, Place
 
 HEADER = b"idempotency-key"
@@ -31,6 +32,7 @@ LEASE_S = 60
 _SECOND = 1_000_000
 _KEY = re.compile(rb"[!-~]{1,255}")
 _ANOTHER_VERSION = "This call was done by another version of Packshot, which kept its result in another form"
+_ERASED = "This call was done, and what came of it has been erased"
 
 Result = TypeVar("Result")
 Arguments = ParamSpec("Arguments")
@@ -85,10 +87,10 @@ async def once(
     try:
         result = await run(dataclasses.replace(core, db=db), caller, *arguments, **named)
         if not db.has_kept:
-            await db.write(partial(_nothing, result=result))
+            await db.write(partial(_nothing, result=result), makes_room=True)
     except Exception:
         with contextlib.suppress(PackshotError):  # then the lease sets it free
-            await core.db.write(partial(idempotency.release, claim=taken))
+            await core.db.write(partial(idempotency.release, claim=taken), makes_room=True)
         raise
     return result
 
@@ -105,7 +107,7 @@ async def _take(core: Core, place: Place, digest: bytes) -> Claim | str:
 
     if kept := _kept(await idempotency.find(core.db, place), digest, core.now()):
         return kept  # without a flush
-    return await core.db.write(work)
+    return await core.db.write(work, makes_room=True)  # of a deletion, for all that is known here
 
 
 class _Keeping(Database):
@@ -119,10 +121,10 @@ class _Keeping(Database):
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inside, name)
 
-    async def write(self, work: Work[Result]) -> Result:
+    async def write(self, work: Work[Result], *, makes_room: bool = False) -> Result:
         """As that of the one inside. Raises: StillRunning, when somebody else claimed the key meanwhile."""
         if self.has_kept:
-            return await self._inside.write(work)
+            return await self._inside.write(work, makes_room=makes_room)
 
         async def keeping(tx: Tx) -> Result:
             result = await work(tx)
@@ -130,7 +132,7 @@ class _Keeping(Database):
                 raise StillRunning
             return result
 
-        result = await self._inside.write(keeping)
+        result = await self._inside.write(keeping, makes_room=makes_room)
         self.has_kept = True
         return result
 
@@ -147,14 +149,20 @@ def _kept(there: Kept | None, digest: bytes, now: int) -> str | None:
     """The result of the call, None where it is to be done. Raises: KeyReused, StillRunning."""
     if there is None or there.expires_at <= now:
         return None
+    # A lease that ends later than any that begins now is one of a clock that was put back since.
+    is_leased = now < there.lease_ends_at <= now + LEASE_S * _SECOND
+    if there.result is None and not is_leased:
+        return None
     if there.digest != digest:
         raise KeyReused
-    if there.result is None and there.lease_ends_at > now:
+    if there.result is None:
         raise StillRunning
     return there.result
 
 
 def _decoded(run: Callable[..., Awaitable[Result]], kept: str) -> Result:
+    if kept == ERASED:
+        raise Conflict(_ERASED)
     try:
         result: Result = _decoder(run).decode(kept)
     except msgspec.ValidationError:

@@ -4,10 +4,11 @@ import uuid
 from collections.abc import Sequence
 
 from packshot.domain.access import Principal, require_right
+from packshot.domain.audit import Action
 from packshot.domain.errors import InvalidRequest, NotFound
 from packshot.domain.images import SINGLE_ROLES, ImageRole, NewImage, ProductImage, file_name, keyed_address
 from packshot.domain.paging import Page, Query
-from packshot.services import events, originals, trash
+from packshot.services import audit, events, originals, trash
 from packshot.services.access import random_text
 from packshot.services.core import Core
 from packshot.services.originals import Upload
@@ -68,22 +69,23 @@ async def put(tx: Tx, caller: Principal, new: NewImage, blob_id: int) -> Product
     if new.role in SINGLE_ROLES:
         await clear(tx, caller, new.product_id, new.role, new.created_at)
     image = await images.add_image(tx, caller.account_id, new, blob_id)
+    await audit.note(tx, caller, "added", [audit.of_image(image)], new.created_at)
     if new.property_id is None:
         await events.note_images(tx, caller, "PACKSHOT.IMAGE.ON.ADD", [image], new.created_at)
     return image
 
 
 async def clear(tx: Tx, caller: Principal, product_id: int, role: ImageRole, now: int) -> None:
-    """Take the image in that single role off its product inside a work, if there is one: see `let_go`."""
+    """Take the image in that single role off its product for another one, if there is one: see `let_go`."""
     if image := await images.find_in_role(tx, caller.account_id, product_id, role):
-        await let_go(tx, caller, [image], now)
+        await let_go(tx, caller, [image], now, "replaced")
 
 
-async def let_go(tx: Tx, caller: Principal, leaving: Sequence[ProductImage], now: int) -> None:
+async def let_go(tx: Tx, caller: Principal, leaving: Sequence[ProductImage], now: int, how: Action = "deleted") -> None:
     """Take images off their products inside a work, and note the first `MAX_NOTED` of them.
 
     They are deleted, but for those that something is sold of: these stay in the library, since nobody asked for
-    their end.
+    their end. *how* is what the audit log says of those that are deleted.
     """
     sold: set[int] = set()
     for first in range(0, len(leaving), AT_ONCE):
@@ -92,8 +94,7 @@ async def let_go(tx: Tx, caller: Principal, leaving: Sequence[ProductImage], now
         await trash.take_places(tx, caller, sorted(staying), now)
         await images.detach(tx, caller.account_id, sorted(staying))
         unsold = [image_id for image_id in ids if image_id not in staying]
-        await trash.take_images(tx, caller, unsold, now)
-        await library.remove_images(tx, caller.account_id, unsold)
+        await remove_files(tx, caller, unsold, now, how)
         sold |= staying
     for image in leaving[:MAX_NOTED]:
         if image.id in sold:
@@ -102,9 +103,9 @@ async def let_go(tx: Tx, caller: Principal, leaving: Sequence[ProductImage], now
             await events.note_images(tx, caller, "PACKSHOT.IMAGE.ON.DELETE", [image], now)
 
 
-async def remove_files(tx: Tx, caller: Principal, image_ids: Sequence[int], now: int) -> None:
-    """Move the files of property values into the trash inside a work, and their values with them."""
-    await trash.take_images(tx, caller, image_ids, now)
+async def remove_files(tx: Tx, caller: Principal, image_ids: Sequence[int], now: int, how: Action = "deleted") -> None:
+    """Move images into the trash inside a work with all that hangs on them, like the values of properties they are."""
+    await trash.take_images(tx, caller, image_ids, now, how)
     await library.remove_images(tx, caller.account_id, image_ids)
 
 
@@ -140,12 +141,11 @@ async def remove_from_product(core: Core, caller: Principal, product_id: int, im
         gone = await images.find_image(tx, caller.account_id, product_id, image_id)
         if gone is None:
             raise await _missing(tx, caller, product_id, image_id)
-        await trash.take_images(tx, caller, [image_id], now)
-        await library.remove_images(tx, caller.account_id, [image_id])
+        await remove_files(tx, caller, [image_id], now)
         await events.note_images(tx, caller, "PACKSHOT.IMAGE.ON.DELETE", [gone], now)
         await events.note_new_looks(tx, caller, [product_id], now)
 
-    await core.db.write(work)
+    await core.db.write(work, makes_room=True)
 
 
 async def _missing(reads: Reads, caller: Principal, product_id: int, image_id: int) -> NotFound:

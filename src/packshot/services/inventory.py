@@ -115,7 +115,7 @@ async def remove(core: Core, caller: Principal, skus: Collection[str]) -> set[st
         await trash.take_inventory(tx, caller, [product.id for product in products], now)
         return await inventory.remove_skus(tx, caller.account_id, skus)
 
-    return await core.db.write(work)
+    return await core.db.write(work, makes_room=True)
 
 
 async def disconnect(core: Core, caller: Principal, platform: str) -> None:
@@ -132,4 +132,4 @@ async def disconnect(core: Core, caller: Principal, platform: str) -> None:
         await trash.take_links(tx, caller, LINK_FIELDS[platform], now)
         await inventory.unlink(tx, caller.account_id, LINK_FIELDS[platform])
 
-    await core.db.write(work)
+    await core.db.write(work, makes_room=True)

@@ -80,7 +80,7 @@ async def of_account(core: Core, account: str) -> tuple[str, list[KeyPair]]:
 async def revoke(core: Core, account: str, pair_id: int) -> None:
     """Delete a pair; within a second nobody calls with it any more. Raises: NotFound."""
     account_id = await account_called(core, account)
-    if not await core.db.write(lambda tx: pairs.remove_pair(tx, account_id, pair_id)):
+    if not await core.db.write(lambda tx: pairs.remove_pair(tx, account_id, pair_id), makes_room=True):
         raise NotFound("pair of keys", pair_id)
 
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from msgspec import structs
 
-from packshot.domain.access import Principal, require_right
+from packshot.domain.access import Principal, require_right, server_for
 from packshot.domain.errors import InvalidValue
 from packshot.domain.libraries import ImageChange, LibraryImage, NewLibraryImage, Place, Wanted
 from packshot.domain.paging import Page
-from packshot.services import events, trash
+from packshot.services import audit, events, trash
 from packshot.services.core import Core
 from packshot.storage import library, library_lists
 from packshot.storage.database import Reads, Tx
@@ -51,6 +51,9 @@ async def put(tx: Tx, caller: Principal, news: Sequence[tuple[NewLibraryImage, i
     for new, blob_id in news:
         await library.add_image(tx, caller.account_id, new, blob_id)
     made = {image.guid: image for image in await library.of_guids(tx, caller.account_id, guids, 0)}
+    if made:
+        now = made[guids[0]].created_at
+        await audit.note(tx, caller, "added", [audit.of_image(made[guid]) for guid in guids], now)
     for guid in guids:
         await events.note_images(tx, caller, "PACKSHOT.IMAGE.ON.ADD", [made[guid]], made[guid].created_at)
     return [made[guid] for guid in guids]
@@ -98,6 +101,8 @@ async def _update(tx: Tx, caller: Principal, image: LibraryImage, change: ImageC
     changed = structs.replace(image, **wanted)
     if changed == image:
         return image
+    fields = [name for name, value in wanted.items() if getattr(image, name) != value]
+    await audit.note(tx, caller, "changed", [audit.of_image(image, fields=fields)], now)
     changed = structs.replace(changed, updated_at=now)
     await library.update_image(tx, caller.account_id, changed)
     await events.note_images(tx, caller, "PACKSHOT.IMAGE.ON.UPDATE", [changed], now)
@@ -122,7 +127,7 @@ async def remove_images(core: Core, caller: Principal, guids: Sequence[str], pla
         await take(tx, caller, images, now)
         return {image.guid for image in images}
 
-    return await core.db.write(work)
+    return await core.db.write(work, makes_room=True)
 
 
 async def preview_removal(
@@ -152,11 +157,12 @@ async def expire(core: Core) -> int:
     async def work(tx: Tx) -> int:
         batch = await library.of_expired(tx, now, BATCH)
         for account_id in {account_id for account_id, _ in batch}:
-            nobody = Principal(account_id, 0, "administrator", frozenset(), 0)
-            await _take(tx, nobody, [image for owner_id, image in batch if owner_id == account_id], now)
+            ended = [image for owner_id, image in batch if owner_id == account_id]
+            await audit.note(tx, server_for(account_id), "deleted", [audit.of_image(image) for image in ended], now)
+            await _take(tx, server_for(account_id), ended, now)
         return len(batch)
 
-    while gone := await core.db.write(work):
+    while gone := await core.db.write(work, makes_room=True):
         count += gone
     return count
 

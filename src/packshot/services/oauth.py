@@ -66,7 +66,7 @@ async def authorize(core: Core, application: Application, user: User, wanted: Ch
     require_user(application, user)
     code, ends = random_text(TOKEN_CHARACTERS), core.now() + CODE_S * _SECOND
     new = Code(0, application.id, user.id, wanted.text, wanted.method, ends)
-    await core.db.write(lambda tx: tokens.add_code(tx, new, hash_code(code)))
+    await core.db.write(lambda tx: tokens.add_code(tx, new, hash_code(code)), makes_room=True)
     return code
 
 
@@ -95,7 +95,7 @@ async def exchange(core: Core, client: tuple[str, str], code: str, verifier: str
         await tokens.use_code(tx, found.id, consent_id, now)
         return await _hand_out(tx, application, found.user_id, fresh, (consent_id, 1), now)
 
-    return _good(await core.db.write(work))
+    return _good(await core.db.write(work, makes_room=True))
 
 
 async def refresh(core: Core, client: tuple[str, str], refresh_token: str) -> Tokens:
@@ -122,7 +122,7 @@ async def refresh(core: Core, client: tuple[str, str], refresh_token: str) -> To
         place = (family.consent_id, family.token_generation + 1)
         return await _hand_out(tx, application, family.user_id, fresh, place, now)
 
-    return _good(await core.db.write(work))
+    return _good(await core.db.write(work, makes_room=True))
 
 
 async def issue_tokens(core: Core, application_id: int, user_id: int, *, renewable: bool = False) -> Tokens:
@@ -144,7 +144,7 @@ async def issue_tokens(core: Core, application_id: int, user_id: int, *, renewab
         place = (await tokens.add_consent(tx, application.id, user_id, ends), 1) if renewable else None
         return await _hand_out(tx, application, user_id, fresh, place, now)
 
-    return await core.db.write(work)
+    return await core.db.write(work, makes_room=True)
 
 
 async def describe(core: Core, caller: Principal) -> tuple[Application, Account]:

@@ -34,7 +34,7 @@ async def take(
             await offline.remove(tx, event.id)
         return found
 
-    return await core.db.write(work)
+    return await core.db.write(work, makes_room=True)
 
 
 async def reserve(core: Core, caller: Principal, connector: str, query: Query) -> tuple[str, list[OfflineEvent]]:
@@ -47,7 +47,7 @@ async def reserve(core: Core, caller: Principal, connector: str, query: Query) -
             await offline.reserve(tx, event.id, process_id)
         return process_id, found
 
-    return await core.db.write(work)
+    return await core.db.write(work, makes_room=True)
 
 
 async def of_process(
@@ -70,7 +70,7 @@ async def clear(core: Core, caller: Principal, process_id: str, chosen: Callable
             if chosen(event_id, message_id):
                 await offline.remove(tx, event_id)
 
-    await core.db.write(work)
+    await core.db.write(work, makes_room=True)
 
 
 async def mark_errors(core: Core, caller: Principal, process_id: str, message_ids: Collection[str]) -> None:
@@ -82,7 +82,7 @@ async def mark_errors(core: Core, caller: Principal, process_id: str, message_id
             if message_id in message_ids:
                 await offline.mark_error(tx, event_id)
 
-    await core.db.write(work)
+    await core.db.write(work, makes_room=True)
 
 
 def _queue(caller: Principal, connector: str) -> Queue:

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TypeVar
 
 import msgspec
+import structlog
 
 from packshot.domain.errors import LimitReached, PackshotError, Unavailable
 from packshot.domain.originals import Header, ImageLimits, Looks, NewBlob, check_header, check_size
@@ -30,6 +31,8 @@ INLINE_BYTES = 32 * 1024
 """Up to this size an upload is decoded and hashed on the event loop; a thread would cost more."""
 
 _TRIES = 3
+
+_log = structlog.get_logger("packshot.originals")
 
 
 class Upload(msgspec.Struct, frozen=True):
@@ -259,6 +262,8 @@ async def _bring(core: Core, account_id: int, original: Examined) -> _Brought:
     there = seen and await core.blobs.find_size(seen.key) == blob.size_bytes
     if seen and there and scrub.is_intact(core, seen.key, blob.digest, blob.size_bytes):
         return _Brought(blob, seen, None)
+    if seen:
+        _log.error("original is missing or damaged", key=seen.key, shown_by=await scrub.shown_by(core, seen.id))
     own_key = new_key(blob.digest)
     await core.blobs.put(own_key, original.data)
     return _Brought(blob, seen, own_key)
@@ -279,10 +284,11 @@ async def _live(tx: Tx, account_id: int, one: _Brought, current: StoredBlob | No
     if current and (one.own_key is None or current != one.seen):
         return current.id, None
     if current:  # its bytes were found missing or damaged, and ours are whole
-        await blob_rows.mark_corrupt(tx, current.id)
+        await scrub.mark_corrupt(tx, (account_id, current.id), now)
     await accounts.require_room(tx, account_id, one.blob.size_bytes)
     blob_id = await blob_rows.add_blob(tx, account_id, one.blob, str(one.own_key), now)
-    await blob_rows.heal(tx, account_id, one.blob.digest, blob_id)
+    if await blob_rows.heal(tx, account_id, one.blob.digest, blob_id):
+        await scrub.note_repaired(tx, (account_id, blob_id), now)
     return blob_id, one.own_key
 
 

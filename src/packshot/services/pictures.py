@@ -10,7 +10,7 @@ from packshot.domain.images import key_of, rendition_path
 from packshot.domain.libraries import LibraryImage, Place, short_name
 from packshot.domain.originals import Picture, Privacy
 from packshot.domain.renditions import wished
-from packshot.services import descriptions, events, libraries, links
+from packshot.services import audit, descriptions, events, libraries, links
 from packshot.services.core import DAY_S, LAST_S, Core
 from packshot.services.descriptions import Description
 from packshot.services.renditions import looks_of
@@ -104,6 +104,8 @@ async def change(core: Core, caller: Principal, changes: Sequence[Change], place
             if (picture := await _picture(tx, image, now)) is None:
                 raise InvalidValue(f"images[{index}].guid", _ELSEWHERE)
             if (other := _changed(picture, change)) != picture:
+                fields = [name for name in ("focus", "privacy") if getattr(other, name) != getattr(picture, name)]
+                await audit.note(tx, caller, "changed", [audit.of_image(image, fields=fields)], now)
                 await library.update_picture(tx, caller.account_id, image.id, other, now)
                 changed[image.guid] = image
         await events.note_images(tx, caller, "PACKSHOT.IMAGE.ON.UPDATE", changed.values(), now)

@@ -95,10 +95,10 @@ async def examine(core: Core, parts: Parts) -> Files:
 async def change(tx: Tx, hand: Hand, parts: Parts, declared: Sequence[Declared]) -> None:
     """Apply pictures and properties to the product. Raises: InvalidValue, NotFound."""
     for role, upload in parts.pictures.items():
-        if upload is None:
-            await images.clear(tx, hand.caller, hand.product_id, role, hand.now)
-        else:
+        if upload:
             await _put(tx, hand, role, upload)
+        elif image := await image_rows.find_in_role(tx, hand.caller.account_id, hand.product_id, role):
+            await images.let_go(tx, hand.caller, [image], hand.now)
     if parts.properties:
         await _change_properties(tx, hand, parts.properties, declared)
 

@@ -196,14 +196,14 @@ async def remove(core: Core, caller: Principal, product_id: int, kinds: Collecti
         fields = await _require(tx, caller, product_id, kinds)
         gone = [*await products.of_parent(tx, caller.account_id, product_id), (product_id, int(fields["kind"] or 0))]
         await let_go(tx, caller, await images.of_family(tx, caller.account_id, product_id), now)
-        await trash.take_products(tx, caller, [product_id, *(one for one, _ in gone[:-1])], now)
+        await trash.take_products(tx, caller, [one for one, _ in gone], now)
         await products.remove_product(tx, caller.account_id, product_id)
         if fields["parent_id"]:
             await products.settle_parent(tx, caller.account_id, int(fields["parent_id"]))
         for one, kind in gone:
             await events.note_product(tx, caller, "CATALOG.PRODUCT.ON.DELETE", one, kind, now)
 
-    await core.db.write(work)
+    await core.db.write(work, makes_room=True)
 
 
 async def open_file(

@@ -10,7 +10,7 @@ from packshot.domain.errors import Conflict, NotFound
 from packshot.domain.images import SINGLE_ROLES
 from packshot.domain.trash import Deletion, Item
 from packshot.domain.trash import Kind as What
-from packshot.services import events, images
+from packshot.services import audit, events, images
 from packshot.services.core import Core
 from packshot.services.trash import take_selection
 from packshot.storage import catalogs, inventory, library, products, property_values, selections, trash
@@ -27,11 +27,15 @@ class Restored(msgspec.Struct, frozen=True):
 
 
 class _Hand(msgspec.Struct, frozen=True):
-    """Who takes what out of the trash when; `left_out` grows, and so does what changed of which product."""
+    """Who takes what out of the trash when; `left_out` grows, and so does what changed of which product.
+
+    `alone`: images come without their products where these are not there.
+    """
 
     caller: Principal
     now: int
     deletion: Deletion
+    alone: bool
     left_out: list[str]
     looks: dict[int, None]
 
@@ -48,11 +52,14 @@ async def show(core: Core, caller: Principal, deletion_id: int) -> tuple[Deletio
     return await _deletion(core.db, caller, deletion_id), await trash.of_items(core.db, caller.account_id, deletion_id)
 
 
-async def restore(core: Core, caller: Principal, deletion_id: int, names: Collection[str] = ()) -> Restored:
+async def restore(
+    core: Core, caller: Principal, deletion_id: int, names: Collection[str] = (), *, alone: bool = False
+) -> Restored:
     """Take all that a deletion took out of the trash, or only what is called by one of these *names*.
 
     Everything has the ids, guids, SKUs and links it had. An image that stood alone in its role comes into its place
-    again, and what is there by now goes the way of any that is replaced.
+    again, and what is there by now goes the way of any that is replaced. With *alone* images whose product is not there
+    come into the library without it; otherwise they are refused.
 
     Raises:
         Forbidden: the caller may only look.
@@ -70,11 +77,10 @@ async def restore(core: Core, caller: Principal, deletion_id: int, names: Collec
         for name in names:
             if all(item.name != name for item in wanted):
                 raise NotFound("item", name)
-        hand = _Hand(caller, now, deletion, [], {})
-        for kind, put_back in _STEPS.items():
-            for item in wanted:
-                if item.kind == kind:
-                    await put_back(tx, hand, item)
+        hand = _Hand(caller, now, deletion, alone, [], {})
+        # As it went, backwards: what stood somewhere first stands there in the end. Others belong to products.
+        for item in sorted(wanted, key=lambda item: (item.kind != "product", -item.number)):
+            await _STEPS[item.kind](tx, hand, item)
         await trash.take_out(tx, caller.account_id, deletion_id, [item.number for item in wanted])
         await events.note_new_looks(tx, caller, hand.looks, now)
         return Restored(wanted, hand.left_out)
@@ -92,13 +98,16 @@ async def _deletion(reads: Any, caller: Principal, deletion_id: int) -> Deletion
 async def purge(core: Core, caller: Principal, deletion_id: int) -> None:
     """Give up what a deletion took, now; upkeep deletes the bytes. Raises: Forbidden, NotFound, Unavailable."""
     require_right(caller, "image:write")
+    now = core.now()
 
     async def work(tx: Tx) -> None:
         await _deletion(tx, caller, deletion_id)
         items = await trash.of_items(tx, caller.account_id, deletion_id)
         await trash.take_out(tx, caller.account_id, deletion_id, [item.number for item in items])
+        gone = [audit.of_row(item.rows["image"][0]) for item in items if item.kind == "image"]
+        await audit.note(tx, caller, "given up", gone, now)
 
-    await core.db.write(work)
+    await core.db.write(work, makes_room=True)
 
 
 async def _product(tx: Tx, hand: _Hand, item: Item) -> None:
@@ -114,8 +123,7 @@ async def _product(tx: Tx, hand: _Hand, item: Item) -> None:
     await trash.put_back(tx, "product", [row | {"section_id": main}])
     await trash.put_back(tx, "product_section", places)
     await trash.put_back(tx, "property_value", item.rows["property_value"])
-    if row["parent_id"] is not None:
-        await products.settle_parent(tx, account_id, row["parent_id"])
+    await products.settle_parent(tx, account_id, row["parent_id"] or item.id)
     await events.note_product(tx, hand.caller, "CATALOG.PRODUCT.ON.ADD", item.id, row["kind"], hand.now)
 
 
@@ -137,22 +145,38 @@ async def _require_product(tx: Tx, hand: _Hand, product_id: int, what: str) -> N
     raise Conflict(f"The product {product_id}, to which {what} belongs, {hint}")
 
 
+async def _stays_alone(tx: Tx, hand: _Hand, product_id: int, what: str) -> bool:
+    """Whether an image has to do without its product. Raises: Conflict, where it does not want to."""
+    if not hand.alone:
+        await _require_product(tx, hand, product_id, what)
+        return False
+    if await products.find_catalog_of(tx, hand.caller.account_id, product_id) is not None:
+        return False
+    hand.left_out.append(f"the place of {what} on product {product_id}, which is not there")
+    return True
+
+
 async def _image(tx: Tx, hand: _Hand, item: Item) -> None:
     account_id, row = hand.caller.account_id, item.rows["image"][0] | {"blob_id": item.blob_id}
     if await library.of_taken(tx, account_id, [row["guid"]]):
         raise Conflict(f"Another image has the guid {row['guid']} by now")
-    if row["product_id"] is not None:
-        await _require_product(tx, hand, row["product_id"], f"image {row['guid']}")
-        await _make_place(tx, hand, row, item.rows.get("property_value", []))
+    beside = item.rows
+    if row["product_id"] is not None and await _stays_alone(tx, hand, row["product_id"], f"image {row['guid']}"):
+        row |= {"product_id": None, "role": None, "property_id": None, "library": "inventory"}
+        beside = {table: rows for table, rows in beside.items() if table != "property_value"}
+    elif row["product_id"] is not None:
+        await _make_place(tx, hand, row, beside.get("property_value", []))
         hand.looks[row["product_id"]] = None
     if row["expires_at"] is not None:  # as much time as it had left
         row["expires_at"] += hand.now - hand.deletion.deleted_at
     await trash.put_back(tx, "image", [row])
+    await audit.note(tx, hand.caller, "restored", [audit.of_row(row)], hand.now)
     for table in ("property_value", "inventory_product", "inventory_link"):
-        await trash.put_back(tx, table, item.rows.get(table, []))
+        await trash.put_back(tx, table, beside.get(table, []))
     await _select(tx, hand, item)
-    shown = await library.of_ids(tx, account_id, [item.id])
-    await events.note_images(tx, hand.caller, "PACKSHOT.IMAGE.ON.RESTORE", shown, hand.now)
+    if row["property_id"] is None:
+        shown = await library.of_ids(tx, account_id, [item.id])
+        await events.note_images(tx, hand.caller, "PACKSHOT.IMAGE.ON.RESTORE", shown, hand.now)
 
 
 async def _make_place(tx: Tx, hand: _Hand, row: dict[str, Any], values: list[dict[str, Any]]) -> None:
@@ -180,11 +204,14 @@ async def _place(tx: Tx, hand: _Hand, item: Item) -> None:
     if image is None or image.product_id is not None:
         hand.left_out.append(f"image {item.name} on product {place['product_id']}: it is gone or elsewhere by now")
         return
-    await _require_product(tx, hand, place["product_id"], f"image {item.name}")
+    if await _stays_alone(tx, hand, place["product_id"], f"image {item.name}"):
+        return
     if place["role"] in SINGLE_ROLES:
         await images.clear(tx, hand.caller, place["product_id"], place["role"], hand.now)
     await library.attach(tx, account_id, item.id, place["product_id"], place["role"], hand.now)
     shown = await library.of_ids(tx, account_id, [item.id])
+    attached = [audit.of_image(one, role=place["role"]) for one in shown]
+    await audit.note(tx, hand.caller, "attached", attached, hand.now)
     await events.note_images(tx, hand.caller, "PACKSHOT.IMAGE.ON.UPDATE", shown, hand.now)
     hand.looks[place["product_id"]] = None
 
@@ -209,10 +236,14 @@ async def _links(tx: Tx, hand: _Hand, item: Item) -> None:
 
 
 async def _selection(tx: Tx, hand: _Hand, item: Item) -> None:
-    account_id, places = hand.caller.account_id, sorted(item.rows["selection"], key=lambda place: place["position"])
+    account_id, places = hand.caller.account_id, item.rows["selection"]
     there = {image.id for image in await library.of_ids(tx, account_id, [place["image_id"] for place in places])}
     await take_selection(tx, hand.caller, item.name, hand.now)
-    await selections.replace(tx, account_id, item.name, [p["image_id"] for p in places if p["image_id"] in there])
+    await selections.replace(tx, account_id, item.name, [])
+    await trash.put_back(tx, "selection", [place for place in places if place["image_id"] in there])
+    gone = sum(place["image_id"] not in there for place in places)
+    if gone:
+        hand.left_out.append(f"{gone} of the images of selection {item.name}: gone by now")
 
 
 _STEPS: dict[What, Callable[[Tx, _Hand, Item], Awaitable[None]]] = {
@@ -223,4 +254,4 @@ _STEPS: dict[What, Callable[[Tx, _Hand, Item], Awaitable[None]]] = {
     "links": _links,
     "selection": _selection,
 }
-"""How each kind is put back, those that others belong to first."""
+"""How each kind is put back."""

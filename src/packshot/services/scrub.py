@@ -10,27 +10,36 @@ import hashlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 import structlog
 
+from packshot.domain.access import server_for
+from packshot.domain.audit import Action
 from packshot.domain.errors import PackshotError, StoreFull, Unavailable
+from packshot.domain.libraries import Library, LibraryImage
 from packshot.domain.originals import Original
+from packshot.services import audit, events
 from packshot.services.core import Core
-from packshot.storage import blob_rows, images, scrubs, trash
+from packshot.storage import audit as log
+from packshot.storage import blob_rows, images, library, scrubs, trash
 from packshot.storage.blob_rows import BlobRow
 from packshot.storage.blobs import new_key
+from packshot.storage.database import Tx
 
 CHECKED_BYTES = 1024 * 1024
 """Up to this size originals are compared with their digest whenever they are read: measured, 40 KB take 22 us."""
 
+LARGE_AGAIN_S = 3_600
 BATCH = 500
 PORTION_BYTES = 64 * 1024 * 1024
 """After so many bytes, or `BATCH` blobs, it is written down how far a scrub has come."""
 
 SHOWN = 5
 _SECOND = 1_000_000
+
+_LIBRARIES = get_args(Library)
 
 Outcome = Literal["intact", "corrupt", "repaired", "gone"]
 
@@ -73,7 +82,7 @@ async def run_for_ever(core: Core) -> None:
         await asyncio.sleep(core.upkeep.every_s)
         before = core.now() - core.upkeep.scrub_every_s * _SECOND
         try:
-            await core.db.write(partial(scrubs.begin_due, before=before, now=core.now()))
+            await core.db.write(partial(scrubs.begin_due, before=before, now=core.now()), makes_room=True)
             done = await go_on(core, Pace(core.upkeep.scrub_bytes_s), lambda _: None)
         except PackshotError as error:
             _log.warning("scrub failed", why=str(error))
@@ -93,7 +102,7 @@ async def run_once(core: Core, progress: Callable[[int], None]) -> Scrubbed:
     Raises:
         Unavailable, StoreFull.
     """
-    await core.db.write(partial(scrubs.begin, now=core.now()))
+    await core.db.write(partial(scrubs.begin, now=core.now()), makes_room=True)
     return await go_on(core, Pace(0), progress)
 
 
@@ -106,9 +115,9 @@ async def go_on(core: Core, pace: Pace, progress: Callable[[int], None]) -> Scru
             found[await check(core, blob, pace)] += 1
             progress(sum(found.values()))
         if portion:
-            await core.db.write(partial(scrubs.move, cursor=cursor, after_blob_id=portion[-1].id))
+            await core.db.write(partial(scrubs.move, cursor=cursor, after_blob_id=portion[-1].id), makes_room=True)
         else:
-            await core.db.write(partial(scrubs.end, cursor=cursor, now=core.now()))
+            await core.db.write(partial(scrubs.end, cursor=cursor, now=core.now()), makes_room=True)
     await count_corrupt(core)
     return Scrubbed(sum(found.values()) - found["gone"], found["corrupt"], found["repaired"])
 
@@ -136,16 +145,57 @@ async def check(core: Core, blob: BlobRow, pace: Pace) -> Outcome:
     whole = await digest_of(core.blobs.scan(blob.key), pace) == blob.digest
     if whole and current.state == "live":
         return "intact"
-    if not whole and await core.db.write(partial(blob_rows.mark_corrupt, blob_id=blob.id)):
+    place = (blob.account_id, blob.id)
+    if not whole and await core.db.write(partial(mark_corrupt, place=place, now=core.now()), makes_room=True):
         _log.error("original is missing or damaged", key=blob.key, shown_by=await shown_by(core, blob.id))
     if not await blob_rows.is_needed(core.db, blob.id):
         return "gone"
-    revived = whole and await core.db.write(partial(blob_rows.revive, blob=blob))
+    revived = whole and await core.db.write(partial(_revive, blob=blob, now=core.now()), makes_room=True)
     if not (revived or await _copy_back(core, blob, pace)):
         return "corrupt"
     core.blob_counts["repaired"] += 1
     _log.info("original is repaired", key=blob.key, by="itself" if revived else "the second copy")
     return "repaired"
+
+
+async def mark_corrupt(tx: Tx, place: tuple[int, int], now: int) -> bool:
+    """Take the live blob of *place*, its account and id, out of use inside a work, and note that for its images.
+
+    False if it is not live any more.
+    """
+    found = await blob_rows.mark_corrupt(tx, place[1])
+    if found:
+        shown = await _write_down(tx, place, "corrupt", now)
+        told = [image for image in shown if image.place.library in _LIBRARIES]  # not files of property values
+        await events.note_images(tx, server_for(place[0]), "PACKSHOT.IMAGE.ON.CORRUPT", told, now)
+    return found
+
+
+async def note_repaired(tx: Tx, place: tuple[int, int], now: int) -> None:
+    """Write down inside a work that the images of the blob of *place*, its account and id, have their bytes again."""
+    await _write_down(tx, place, "repaired", now)
+
+
+async def _write_down(tx: Tx, place: tuple[int, int], action: Action, now: int) -> list[LibraryImage]:
+    """Note it for the images of a blob, in the trash too; return those that are not there."""
+    shown = await library.of_blob(tx, *place)
+    images = [*map(audit.of_image, shown), *await log.in_trash(tx, *place)]
+    await audit.note(tx, server_for(place[0]), action, images, now)
+    return shown
+
+
+async def _revive(tx: Tx, blob: BlobRow, now: int) -> bool:
+    revived = await blob_rows.revive(tx, blob)
+    if revived:
+        await note_repaired(tx, (blob.account_id, blob.id), now)
+    return revived
+
+
+async def _replace(tx: Tx, blob: BlobRow, key: str, now: int) -> bool:
+    replaced = await blob_rows.replace(tx, blob, key, now)
+    if replaced and (live := await blob_rows.find_live(tx, blob.account_id, blob.digest)):
+        await note_repaired(tx, (blob.account_id, live.id), now)
+    return replaced
 
 
 async def shown_by(core: Core, blob_id: int) -> str:
@@ -178,20 +228,31 @@ async def _copy_back(core: Core, blob: BlobRow, pace: Pace) -> bool:
         return False
     finally:
         await core.blobs.discard(staged)
-    if await core.db.write(partial(blob_rows.replace, blob=blob, key=key, now=core.now())):
+    if await core.db.write(partial(_replace, blob=blob, key=key, now=core.now()), makes_room=True):
         return True
     await core.blobs.delete(key)  # the same was uploaded again meanwhile
     return False
 
 
 async def repair(core: Core, pace: Pace) -> int:
-    """Try again to repair what is corrupt; return how many blobs are whole again. Raises: Unavailable."""
+    """Try again to repair what is corrupt; return how many blobs are whole again. Raises: Unavailable.
+
+    Each time all of it is read, so originals of more than `CHECKED_BYTES` are tried once in `LARGE_AGAIN_S`.
+    """
     after_id = repaired = 0
     while batch := await blob_rows.of_corrupt(core.db, after_id, BATCH):
-        outcomes = [await check(core, blob, pace) for blob in batch]
+        outcomes = [await check(core, blob, pace) for blob in batch if _is_due(core, blob)]
         repaired, after_id = repaired + outcomes.count("repaired"), batch[-1].id
     await count_corrupt(core)
     return repaired
+
+
+def _is_due(core: Core, blob: BlobRow) -> bool:
+    now = core.now()
+    if blob.size_bytes > CHECKED_BYTES and core.tried.get(blob.id, 0) > now:
+        return False
+    core.tried[blob.id] = now + LARGE_AGAIN_S * _SECOND
+    return True
 
 
 async def count_corrupt(core: Core) -> int:

@@ -6,7 +6,7 @@ import msgspec
 
 from packshot.domain.accounts import named
 from packshot.services import catalogs
-from packshot.services.access import CODE_CHARACTERS, hash_code, random_text
+from packshot.services.access import CODE_CHARACTERS, account_called, hash_code, random_text
 from packshot.services.core import Core
 from packshot.storage import accounts, credentials, images, products
 from packshot.storage.database import Tx
@@ -25,6 +25,23 @@ class Seed(msgspec.Struct, frozen=True):
     webhook_id: int
     catalog_id: int
     variations_id: int
+
+
+async def begin(core: Core) -> Seed | None:
+    """Make the account `main` in a store that has none; None where there is any, `main` or others."""
+    return None if await accounts.of_accounts(core.db) else await create_account(core)
+
+
+async def usual(core: Core) -> tuple[str, int]:
+    """The account that a person most likely means in a store that has any, and its first user."""
+    names = [account.name for account in await accounts.of_accounts(core.db)]
+    name = ACCOUNT if ACCOUNT in names else names[0]
+    return name, await first_user(core, name)
+
+
+async def first_user(core: Core, account: str) -> int:
+    """The first user of the account of that name, its administrator. Raises: NotFound."""
+    return (await accounts.of_users(core.db, await account_called(core, account)))[0].id
 
 
 async def create_account(core: Core, name: str = ACCOUNT) -> Seed | None:
@@ -49,7 +66,7 @@ async def create_account(core: Core, name: str = ACCOUNT) -> Seed | None:
         variations = await catalogs.make(tx, account_id, "Variations", goods, now)
         return Seed(account_id, user_id, code, webhook_id, goods, variations)
 
-    return await core.db.write(work)
+    return await core.db.write(work, makes_room=True)  # with an account there is nothing to be written
 
 
 async def next_ids(core: Core) -> tuple[int, int]:

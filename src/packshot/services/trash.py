@@ -4,8 +4,9 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from packshot.domain.access import Principal
+from packshot.domain.audit import Action
 from packshot.domain.trash import Deletion, NewItem, Rows
-from packshot.services import calls
+from packshot.services import audit, calls
 from packshot.storage import trash
 from packshot.storage.database import Tx
 
@@ -32,8 +33,13 @@ def _is_of(latest: Deletion, deletion: Deletion) -> bool:
     return same and bool(latest.request_id) and deletion.deleted_at - latest.deleted_at <= _REQUEST_S * 1_000_000
 
 
-async def take_images(tx: Tx, caller: Principal, image_ids: Sequence[int], now: int) -> None:
-    """Copy images into the trash with all that is sold of them, their places in selections and the values they are."""
+async def take_images(
+    tx: Tx, caller: Principal, image_ids: Sequence[int], now: int, action: Action = "deleted"
+) -> None:
+    """Copy images into the trash with all that is sold of them, their places in selections and the values they are.
+
+    *action* is what the audit log says of them.
+    """
     images = await _by(tx, caller, "image", "id", image_ids)
     sold = await _by(tx, caller, "inventory_product", "image_id", image_ids)
     selected = await _by(tx, caller, "selection", "image_id", image_ids)
@@ -53,6 +59,8 @@ async def take_images(tx: Tx, caller: Principal, image_ids: Sequence[int], now: 
         kept = {table: found for table, found in beside.items() if found}
         items += [_image(image, kept) for image in images.get(image_id, [])]
     await _take(tx, caller, items, now)
+    gone = [audit.of_row(row) for image_id in image_ids for row in images.get(image_id, [])]
+    await audit.note(tx, caller, action, gone, now)
 
 
 def _image(image: dict[str, Any], beside: Rows) -> NewItem:
@@ -76,12 +84,13 @@ async def take_places(tx: Tx, caller: Principal, image_ids: Collection[int], now
         for row in images
     ]
     await _take(tx, caller, places, now)
+    await audit.note(tx, caller, "detached", [audit.of_row(row) for row in images], now)
 
 
 async def take_products(tx: Tx, caller: Principal, product_ids: Sequence[int], now: int) -> None:
     """Copy products into the trash, with their sections and values, and the files of those as images.
 
-    Product images went their own way before. Those that others belong to come first.
+    Product images went their own way before. Those that belong to others come first, and come back last.
     """
     products = await _by(tx, caller, "product", "id", product_ids)
     sections = await _by(tx, caller, "product_section", "product_id", product_ids)

@@ -13,10 +13,12 @@ from functools import partial
 import msgspec
 import structlog
 
+from packshot.domain.access import server_for
 from packshot.domain.errors import PackshotError
-from packshot.services import deliveries, libraries, scrub
+from packshot.services import audit, deliveries, erasing, libraries, scrub
 from packshot.services.core import DAY_S, Core
 from packshot.storage import blob_rows, idempotency, tokens, trash
+from packshot.storage.database import Tx
 
 BATCH = 500
 _SECOND = 1_000_000
@@ -29,7 +31,8 @@ class Round(msgspec.Struct, frozen=True):
 
     `ended`: rows of codes, tokens, logins and keys of calls that were purged. `expired`: images deleted from temporary
     libraries. `renditions`: files deleted from their cache, along with their originals or for want of room. `given_up`:
-    deletions whose things are in the trash no longer. `repaired`: damaged originals that are whole again.
+    deletions whose things are in the trash no longer. `repaired`: damaged originals that are whole again. `forgotten`:
+    lines of the audit log that had been kept for as long as is wanted.
     """
 
     doomed: int = 0
@@ -41,6 +44,7 @@ class Round(msgspec.Struct, frozen=True):
     renditions: int = 0
     given_up: int = 0
     repaired: int = 0
+    forgotten: int = 0
 
 
 async def run_for_ever(core: Core) -> None:
@@ -62,19 +66,22 @@ async def run_for_ever(core: Core) -> None:
 
 async def run_once(core: Core) -> Round:
     """Expire, doom, reap and sweep once. Raises: Unavailable."""
+    erased, _ = await erasing.delete_bytes(core)
+    await asyncio.to_thread(core.reserve.take_back)
     staging = await core.blobs.sweep_staging(core.upkeep.grace_s)
     await deliveries.purge(core)
     expired = await libraries.expire(core)
     given_up = await empty_trash(core)
     return Round(
         doomed=await doom(core),
-        reaped=await reap(core),
+        reaped=await reap(core) + erased,
         swept=await sweep(core),
         staging=staging,
         ended=await purge(core),
         expired=expired,
         renditions=await sweep_renditions(core) + await core.renditions.trim(),
         given_up=given_up,
+        forgotten=await audit.purge(core),
         repaired=await scrub.repair(core, scrub.Pace(core.upkeep.scrub_bytes_s)),
     )
 
@@ -89,7 +96,7 @@ async def doom(core: Core) -> int:
     # In small ranges, so that other writers get their turn between them.
     for first in range(1, await blob_rows.last_id(core.db) + 1, BATCH):
         ids = range(first, first + BATCH)
-        count += await core.db.write(partial(blob_rows.doom, ids=ids, created_before=before, now=now))
+        count += await core.db.write(partial(blob_rows.doom, ids=ids, created_before=before, now=now), makes_room=True)
     return count
 
 
@@ -102,7 +109,7 @@ async def reap(core: Core) -> int:
     while batch := await blob_rows.of_doomed(core.db, before, BATCH, core.now()):
         for blob_id, key in batch:
             await core.blobs.delete(key)
-            await core.db.write(partial(blob_rows.forget, blob_id=blob_id))
+            await core.db.write(partial(blob_rows.forget, blob_id=blob_id), makes_room=True)
         count += len(batch)
     return count
 
@@ -111,17 +118,24 @@ async def purge(core: Core) -> int:
     """Delete codes, tokens, logins and keys of calls that have ended, and return how many."""
     now, count = core.now(), 0
     before = now - DAY_S * _SECOND
-    while purged := await core.db.write(partial(tokens.purge, now=now, before=before, limit=BATCH)):
+    while purged := await core.db.write(partial(tokens.purge, now=now, before=before, limit=BATCH), makes_room=True):
         count += purged
-    while purged := await core.db.write(partial(idempotency.purge, now=now, limit=BATCH)):
+    while purged := await core.db.write(partial(idempotency.purge, now=now, limit=BATCH), makes_room=True):
         count += purged
     return count
 
 
 async def empty_trash(core: Core) -> int:
     """Give up what has been in the trash for as long as it stays there; return how many deletions that were."""
-    before, count = core.now() - core.trash.keep_s * _SECOND, 0
-    while gone := await core.db.write(partial(trash.purge, before=before, limit=BATCH)):
+    now = core.now()
+    before, count = now - core.trash.keep_s * _SECOND, 0
+
+    async def work(tx: Tx) -> int:
+        for account_id, given_up in (await trash.of_ended(tx, before, BATCH)).items():
+            await audit.note(tx, server_for(account_id), "given up", given_up, now)
+        return await trash.purge(tx, before, BATCH)
+
+    while gone := await core.db.write(work, makes_room=True):
         count += gone
     return count
 

@@ -62,7 +62,7 @@ async def set_password(core: Core, login: str, password: str) -> None:
         await accounts.set_password(tx, user.id, password_hash)
         await sessions.remove_sessions(tx, user.id)
 
-    await core.db.write(work)
+    await core.db.write(work, makes_room=True)
 
 
 async def disable(core: Core, login: str) -> None:
@@ -73,7 +73,7 @@ async def disable(core: Core, login: str) -> None:
         await accounts.set_disabled(tx, user.id, now)
         await sessions.remove_sessions(tx, user.id)
 
-    await core.db.write(work)
+    await core.db.write(work, makes_room=True)
 
 
 async def enable(core: Core, login: str) -> None:
@@ -126,7 +126,7 @@ async def log_in(core: Core, login: str, password: str) -> str:
         await sessions.add_session(tx, user.id, hash_code(session), now + SESSION_S * 1_000_000)
         await accounts.set_last_login(tx, user.id, now)
 
-    await core.db.write(work)
+    await core.db.write(work, makes_room=True)
     return session
 
 
@@ -138,7 +138,7 @@ async def of_session(core: Core, session: str) -> User | None:
 
 async def log_out(core: Core, session: str) -> None:
     """End a login in a browser."""
-    await core.db.write(lambda tx: sessions.remove_session(tx, hash_code(session)))
+    await core.db.write(lambda tx: sessions.remove_session(tx, hash_code(session)), makes_room=True)
 
 
 def form_token(core: Core, session: str) -> str:

@@ -99,7 +99,7 @@ def copy_database(source: Path, target: Path, told: Callable[[int, int], None]) 
         time.sleep(PAUSE_S)
 
     with (
-        _explaining(f"{source} cannot be copied to {target}"),
+        explaining(f"{source} cannot be copied to {target}"),
         closing(connect(source, read_only=True)) as one,
         closing(sqlite3.connect(target)) as other,
     ):
@@ -112,15 +112,17 @@ def copy_database(source: Path, target: Path, told: Callable[[int, int], None]) 
 
 def seal(path: Path) -> None:
     """Make one whole file of a copy that nobody has open, with no log beside it. Raises: BackupUnusable."""
-    errors = health.quick_check(path)
+    with explaining(f"{path} cannot be checked"):
+        errors = health.quick_check(path)
     if errors:
         raise BackupUnusable(f"the database is damaged, and no copy of it is kept: {'; '.join(errors[:5])}")
-    with _explaining(f"{path} cannot be written"), closing(sqlite3.connect(path)) as connection:
+    with explaining(f"{path} cannot be written"), closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA journal_mode = DELETE").fetchall()
 
 
 @contextmanager
-def _explaining(what: str) -> Iterator[None]:
+def explaining(what: str) -> Iterator[None]:
+    """Say what cannot be done where the database fails in the block. Raises: BackupUnusable."""
     try:
         yield
     except sqlite3.DatabaseError as error:

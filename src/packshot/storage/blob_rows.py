@@ -7,6 +7,7 @@ import msgspec
 
 from packshot.domain.originals import Looks, NewBlob
 from packshot.storage.database import Reads, Tx
+from packshot.storage.query import placeholders
 
 _UNREFERENCED = (
     "NOT EXISTS (SELECT 1 FROM image WHERE image.blob_id = blob.id)"
@@ -16,6 +17,15 @@ _UNREFERENCED = (
 
 LOOKS = "b.orientation, b.has_alpha, b.profile, b.colour, b.thumbhash, b.phash"
 """The columns that `looks` reads, of a blob called b."""
+
+
+_ABOUT = (
+    "account_id, digest, size_bytes, media_type, width_px, height_px, frames,"
+    " orientation, has_alpha, profile, colour, thumbhash, phash"
+)
+"""The columns that are the same for all generations of the same bytes."""
+
+_INSERT = f"INSERT INTO blob (key, created_at, state, {_ABOUT})"
 
 
 class StoredBlob(msgspec.Struct, frozen=True):
@@ -53,12 +63,9 @@ async def add_blob(tx: Tx, account_id: int, blob: NewBlob, key: str, now: int) -
     """Insert a live blob whose bytes are on the disk already, and return its id."""
     header = blob.header
     return await tx.insert(
-        "INSERT INTO blob"
-        " (account_id, digest, key, size_bytes, media_type, width_px, height_px, frames, state, created_at,"
-        " orientation, has_alpha, profile, colour, thumbhash, phash)"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'live', ?9, ?10, ?11, ?12, ?13, ?14, ?15) RETURNING id",
-        account_id, blob.digest, key, blob.size_bytes,
-        header.media_type, header.width_px, header.height_px, header.frames, now, *_columns(blob.looks),
+        f"{_INSERT} VALUES (?1, ?2, 'live', {placeholders(3, range(13))}) RETURNING id",
+        key, now, account_id, blob.digest, blob.size_bytes,
+        header.media_type, header.width_px, header.height_px, header.frames, *_columns(blob.looks),
     )  # fmt: skip
 
 
@@ -109,11 +116,7 @@ async def replace(tx: Tx, blob: BlobRow, key: str, now: int) -> bool:
     if await find_live(tx, blob.account_id, blob.digest):
         return False
     row = await tx.one(
-        "INSERT INTO blob (account_id, digest, key, size_bytes, media_type, width_px, height_px, frames, state,"
-        " created_at, orientation, has_alpha, profile, colour, thumbhash, phash)"
-        " SELECT account_id, digest, ?2, size_bytes, media_type, width_px, height_px, frames, 'live',"
-        " ?3, orientation, has_alpha, profile, colour, thumbhash, phash FROM blob WHERE id = ?1 AND state = 'corrupt'"
-        " RETURNING id",
+        f"{_INSERT} SELECT ?2, ?3, 'live', {_ABOUT} FROM blob WHERE id = ?1 AND state = 'corrupt' RETURNING id",
         blob.id, key, now,
     )  # fmt: skip
     if row:
@@ -121,14 +124,19 @@ async def replace(tx: Tx, blob: BlobRow, key: str, now: int) -> bool:
     return row is not None
 
 
-async def heal(tx: Tx, account_id: int, digest: str, blob_id: int) -> None:
-    """Point images of corrupt blobs with the same digest, in the trash too, at a blob that has those bytes again."""
+async def heal(tx: Tx, account_id: int, digest: str, blob_id: int) -> int:
+    """Point images of corrupt blobs with the same digest, in the trash too, at a blob that has those bytes again.
+
+    Returns how many.
+    """
+    count = 0
     for table in ("image", "trash"):
-        await tx.run(
+        count += await tx.run(
             f"UPDATE {table} SET blob_id = ?3 WHERE blob_id IN"
             " (SELECT id FROM blob WHERE account_id = ?1 AND digest = ?2 AND state = 'corrupt')",
             account_id, digest, blob_id,
         )  # fmt: skip
+    return count
 
 
 async def doom(tx: Tx, ids: range, created_before: int, now: int) -> int:

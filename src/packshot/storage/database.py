@@ -1,6 +1,7 @@
 """One SQLite database: short reads inline on the event loop, writes through the one writer thread."""
 
 import asyncio
+import os
 import re
 import sqlite3
 import time
@@ -11,7 +12,8 @@ from typing import Any, Protocol, TypeVar
 
 from packshot.domain.errors import Conflict, PackshotError, StoreFull, Unavailable
 from packshot.storage.reader import Reader
-from packshot.storage.writer import Writer
+from packshot.storage.reserve import NONE, Reserve
+from packshot.storage.writer import Writer, is_full
 
 Row = tuple[Any, ...]
 Result = TypeVar("Result")
@@ -76,10 +78,13 @@ class Database:
     knows of other processes.
     """
 
-    def __init__(self, reader: Reader, writer: Writer, failed: Callable[[BaseException], None]) -> None:
+    def __init__(
+        self, reader: Reader, writer: Writer, failed: Callable[[BaseException], None], reserve: Reserve = NONE
+    ) -> None:
         self._reader = reader
         self._writer = writer
         self._failed = failed
+        self._reserve = reserve
         self.written = asyncio.Event()
         self.writes = 0
 
@@ -101,8 +106,11 @@ class Database:
         except sqlite3.Error as error:
             raise self._translated(error) from error
 
-    async def write(self, work: Work[Result]) -> Result:
+    async def write(self, work: Work[Result], *, makes_room: bool = False) -> Result:
         """Run *work* in a transaction and return its result once that is on the disk.
+
+        One that *makes_room*, since it deletes or since deleting depends on it, is done on a full disk, too: in room
+        that is kept for such works, and in which nothing else is written until the disk has enough again.
 
         Raises:
             Unavailable: the database is locked, its queue is full, or its disk fails.
@@ -110,8 +118,10 @@ class Database:
             Conflict: the change violates a constraint.
             PackshotError: whatever the work itself raises; then nothing of it is kept.
         """
+        if not makes_room and self._reserve.is_out() and not await asyncio.to_thread(self._reserve.take_back):
+            raise StoreFull
         try:
-            result = await self._writer.write(work)
+            result = await self._writer.write(work, makes_room=makes_room)
         except sqlite3.Error as error:
             raise self._translated(error) from error
         finally:
@@ -130,15 +140,15 @@ class Database:
 
     def _translated(self, error: sqlite3.Error) -> PackshotError:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-        if code == sqlite3.SQLITE_IOERR:
+        if is_full(error):
+            return StoreFull()
+        if code == sqlite3.SQLITE_IOERR or _is_moved(error):
             # After a failed flush nobody knows what the disk holds: stop instead of guessing.
             self._failed(error)
         return _translation(code, error)
 
 
 def _translation(code: int, error: sqlite3.Error) -> PackshotError:
-    if code == sqlite3.SQLITE_FULL:
-        return StoreFull()
     if code == sqlite3.SQLITE_CONSTRAINT:
         return Conflict("The change does not go together with what is stored")
     if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY,
@@ -188,9 +198,35 @@ def _casefold(value: object) -> str | None:
     return None if value is None else str(value).casefold()
 
 
-def open_database(path: Path, failed: Callable[[BaseException], None]) -> Database:
+def _staying(path: Path) -> Callable[[], None]:
+    """What raises once another file is in the place of the database, or none: what is written then would be lost."""
+    home = path.stat()
+
+    def check() -> None:
+        try:
+            now = os.stat(path)  # noqa: PTH116 - before every group of writes
+        except (FileNotFoundError, NotADirectoryError):
+            now = None
+        except OSError:  # that says nothing: SQLite finds out by itself
+            return
+        if now is None or (now.st_ino, now.st_dev) != (home.st_ino, home.st_dev):
+            error = sqlite3.OperationalError("the database was moved or deleted")
+            error.sqlite_errorcode = sqlite3.SQLITE_READONLY_DBMOVED
+            raise error
+
+    return check
+
+
+def _is_moved(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_READONLY_DBMOVED
+
+
+def open_database(path: Path, failed: Callable[[BaseException], None], reserve: Reserve = NONE) -> Database:
     """Open the migrated database at *path* on the running event loop.
 
-    *failed* is called, on the loop's thread, when the disk under the database fails.
+    *failed* is called, on the loop's thread, when the disk under the database fails, or another file or none is in its
+    place. *reserve* is given up when the disk is full and something makes room.
     """
-    return Database(Reader(lambda: connect(path, read_only=True)), Writer(lambda: connect(path), Tx, failed), failed)
+    reader = Reader(lambda: connect(path, read_only=True))  # first: where that fails no thread is begun
+    writer = Writer(lambda: connect(path), Tx, failed, reserve.release, _staying(path))
+    return Database(reader, writer, failed, reserve)

@@ -8,9 +8,9 @@ HELD = (
 )  # fmt: skip
 """The tables that catalogs, libraries and all in them live in, those that point at others first."""
 
-WAITING = ("outbox", "offline_event", "fault_rule", "idempotency")
-"""What waits to be told of them, what was said of them, and what goes wrong on purpose; their ids go on, since others
-know them."""
+WAITING = ("outbox", "offline_event", "fault_rule", "idempotency", "audit")
+"""What waits to be told of them, what was said of them and done to them, and what goes wrong on purpose; their ids go
+on, since others know them. The log goes because the ids that it speaks of will soon mean others."""
 
 
 async def empty(tx: Tx) -> None:

@@ -1,15 +1,21 @@
 """The data folder: its lock, its key file, and where the database lies in it."""
 
+import contextlib
 import fcntl
 import os
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken
 
+from packshot.storage.reserve import give_way
+
 DATABASE = "packshot.sqlite3"
 KEY_FILE = "secret.key"
 LOCK_FILE = "lock"
 RENDITIONS = "renditions"
+UNFINISHED = "restoring"
+"""It is there while a backup is being restored, and after that was killed."""
+RESERVE = "reserve"
 
 
 class StoreUnusable(Exception):
@@ -35,12 +41,16 @@ def prepare(folder: Path) -> None:
 
     Raises:
         KeyLost: there is a database but no key: a new one would not open what is sealed in it.
+        StoreUnusable: a backup was being restored.
         OSError: the folder cannot be made or written to.
     """
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make(folder)
+    give_way(folder / RESERVE)
     path = folder / KEY_FILE
     if path.exists():
         return
+    if is_unfinished(folder):
+        raise StoreUnusable(f"{folder} is only half restored: run `packshot restore` again, it goes on from there")
     if (folder / DATABASE).exists():
         raise KeyLost(path)
     # Written aside and linked, so that a second process starting at the same moment sees one whole key.
@@ -57,6 +67,29 @@ def prepare(folder: Path) -> None:
         pass
     finally:
         aside.unlink()
+    flush(folder)  # the name of the key, before there is a database that needs it
+
+
+def make(folder: Path) -> None:
+    """Make a folder, and those above it, where they are missing; their names survive a power cut. Raises: OSError."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for one in missing:
+        flush(one.parent)
+
+
+def flush(path: Path) -> None:
+    """Flush a file or a folder to the disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def is_unfinished(folder: Path) -> bool:
+    """Whether a restore into the folder is under way or was killed; the key, which comes last, is not there then."""
+    return (folder / UNFINISHED).exists() and not (folder / KEY_FILE).exists()
 
 
 class Sealer:
@@ -95,7 +128,8 @@ class Lock:
             raise FolderInUse(folder) from None
         self.was_unclean = os.fstat(self._descriptor).st_size > 0
         os.ftruncate(self._descriptor, 0)
-        os.write(self._descriptor, f"{os.getpid()}\n".encode())
+        with contextlib.suppress(OSError):  # a full disk has no room for it, and the store is to be served all the same
+            os.write(self._descriptor, f"{os.getpid()}\n".encode())
 
     def release(self) -> None:
         """Let go after a clean stop: the next start finds an empty lock and knows that all is well."""

@@ -21,11 +21,16 @@ async def foreign_key_errors(reads: Reads) -> list[str]:
 
 
 def quick_check(path: Path) -> list[str]:
-    """SQLite's quick check on a connection of its own, for a thread beside a running server."""
+    """SQLite's quick check on a connection of its own, for a thread beside a running server.
+
+    Raises: sqlite3.DatabaseError, where it could not be done, which says nothing about the database.
+    """
     try:
         with closing(connect(path, read_only=True)) as connection:
             return _wrong(connection.execute(_QUICK_CHECK).fetchall())
     except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode & 0xFF not in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+            raise
         return [str(error)]
 
 

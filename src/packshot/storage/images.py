@@ -194,6 +194,6 @@ def _picture(address: str, row: Row) -> Picture:
 
 
 async def next_id(reads: Reads) -> int:
-    """The id that the next row gets, as long as none was ever deleted."""
-    row = await reads.one("SELECT coalesce(max(id), 0) + 1 FROM image")
+    """The id that the next row gets."""
+    row = await reads.one("SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'image'")
     return int(row[0]) if row else 1

@@ -10,21 +10,21 @@ SCOPES = frozenset({"catalog"})
 async def find_pair(reads: Reads, web_api_key_hash: str, app_key_hash: str) -> Credential | None:
     """Whom these two keys speak for, if they belong together."""
     row = await reads.one(
-        "SELECT k.account_id, k.privileged, k.mode, a.state FROM key_pair k JOIN account a ON a.id = k.account_id"
+        "SELECT k.account_id, a.state, k.privileged, k.mode, k.id FROM key_pair k JOIN account a ON a.id = k.account_id"
         " WHERE k.web_api_key_hash = ?1 AND k.app_key_hash = ?2",
         web_api_key_hash, app_key_hash,
     )  # fmt: skip
-    return None if row is None else _credential(row[0], row[3], privileged=bool(row[1]), mode=row[2])
+    return None if row is None else _credential(*row)
 
 
 async def find_account(reads: Reads, member_id: str, caller: Principal) -> Credential | None:
     """*caller*, but for the account with that member_id."""
     row = await reads.one("SELECT id, state FROM account WHERE member_id = ?1", member_id)
-    return None if row is None else _credential(row[0], row[1], privileged=caller.privileged, mode=caller.mode)
+    return None if row is None else _credential(row[0], row[1], caller.privileged, caller.mode, caller.pair_id)
 
 
-def _credential(account_id: int, state: AccountState, *, privileged: bool, mode: Mode) -> Credential:
-    caller = Principal(account_id, 0, "editor", SCOPES, 0, privileged=privileged, mode=mode)
+def _credential(account_id: int, state: AccountState, privileged: int, mode: Mode, pair_id: int) -> Credential:
+    caller = Principal(account_id, 0, "editor", SCOPES, 0, privileged=bool(privileged), mode=mode, pair_id=pair_id)
     return Credential(caller, state, disabled=False)
 
 

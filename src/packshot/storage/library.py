@@ -39,6 +39,14 @@ async def of_ids(reads: Reads, account_id: int, ids: Sequence[int]) -> list[Libr
     return [image(row) for row in rows]
 
 
+async def of_blob(reads: Reads, account_id: int, blob_id: int) -> list[LibraryImage]:
+    """The account's images whose bytes are those of that blob, whatever library they are in, by id."""
+    rows = await reads.all(
+        f"SELECT {COLUMNS} FROM image i WHERE i.blob_id = ?1 AND +i.account_id = ?2 ORDER BY i.id", blob_id, account_id
+    )
+    return [image(row) for row in rows]
+
+
 async def add_image(tx: Tx, account_id: int, new: NewLibraryImage, blob_id: int | None) -> int:
     """Insert an image and return its id. Raises a database error where the account has the guid already."""
     files = new.files

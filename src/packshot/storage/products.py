@@ -145,6 +145,6 @@ def _numbers(kinds: Collection[Kind]) -> str:
 
 
 async def next_id(reads: Reads) -> int:
-    """The id that the next row gets, as long as none was ever deleted."""
-    row = await reads.one("SELECT coalesce(max(id), 0) + 1 FROM product")
+    """The id that the next row gets."""
+    row = await reads.one("SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'product'")
     return int(row[0]) if row else 1

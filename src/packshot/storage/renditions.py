@@ -22,7 +22,8 @@ import msgspec
 import structlog
 
 from packshot.domain.errors import Unavailable
-from packshot.storage.blobs.disk import Files, read_exactly
+from packshot.storage.blobs.disk import read_exactly
+from packshot.storage.blobs.staging import Files
 
 INLINE_BYTES = 1024 * 1024
 """Up to this size all of a file is read at once, and its checksum is compared."""

@@ -9,20 +9,23 @@ import os
 import re
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
 from packshot.storage.backup import BackupUnusable
-from packshot.storage.folder import DATABASE, KEY_FILE, LOCK_FILE
+from packshot.storage.blobs.disk import DiskBlobs
+from packshot.storage.erasing import has_bytes
+from packshot.storage.folder import DATABASE, KEY_FILE, LOCK_FILE, UNFINISHED, Lock, flush, is_unfinished, make
 
 MANIFEST: Final = "manifest.json"
 FORMAT: Final = 1
 _SNAPSHOTS = "snapshots"
-_NAME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d{6}Z")
+NAME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d{6}Z")
 _ASIDE, _GONE = ".part", ".gone"
 _OURS = {_SNAPSHOTS, "blobs", "staging", LOCK_FILE, "lost+found"}
 
@@ -46,11 +49,20 @@ class Manifest(msgspec.Struct, frozen=True):
 
 
 class Target:
-    """A folder of backups."""
+    """A folder of backups; `buckets.BucketTarget` does the same in a bucket. `place` is where others find it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.place = str(folder.absolute())
         self._snapshots = folder / _SNAPSHOTS
+
+    def __str__(self) -> str:
+        return str(self.folder)
+
+    @contextmanager
+    def opened(self, threads: ThreadPoolExecutor) -> Iterator[DiskBlobs]:
+        """The blobs that all snapshots share, until the block ends."""
+        yield DiskBlobs(self.folder, threads, lambda _: None)
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -58,7 +70,7 @@ class Target:
 
         What a backup left that was killed goes. Raises: BackupUnusable, OSError.
         """
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make(self.folder)
         strange = {entry.name for entry in self.folder.iterdir()} - _OURS
         if strange:
             name = min(strange)
@@ -84,7 +96,7 @@ class Target:
         """The snapshots there are, oldest first."""
         if not self._snapshots.is_dir():
             return []
-        return sorted(entry.name for entry in self._snapshots.iterdir() if _NAME.fullmatch(entry.name))
+        return sorted(entry.name for entry in self._snapshots.iterdir() if NAME.fullmatch(entry.name))
 
     def path(self, name: str) -> Path:
         """Where a snapshot lies."""
@@ -111,35 +123,69 @@ class Target:
         flush(self._snapshots)
         shutil.rmtree(gone)
 
-    def manifest(self, name: str) -> Manifest:
-        """What a snapshot says of itself. Raises: BackupUnusable."""
-        path = self.path(name) / MANIFEST
+    def has_bytes(self, digests: Collection[str]) -> bool:
+        """Whether bytes with any of these digests are among the blobs; also where nobody can tell."""
         try:
-            manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
-        except (OSError, msgspec.DecodeError) as error:
-            raise BackupUnusable(f"{path} is missing or damaged ({error}): restore another snapshot") from None
-        if manifest.format > FORMAT:
-            raise BackupUnusable(
-                f"{self.folder} was written by Packshot {manifest.packshot}, a newer version: use that"
-            )
-        return manifest
+            return has_bytes(self.folder / "blobs", digests)
+        except OSError:
+            return True
 
-    def key(self, name: str) -> bytes:
-        """The key file that a snapshot's secrets are sealed with. Raises: BackupUnusable."""
-        try:
-            return (self.path(name) / KEY_FILE).read_bytes()
-        except OSError as error:
-            raise BackupUnusable(f"the key of snapshot {name} is lost: {error.strerror}") from None
+    def read(self, name: str, file: str) -> bytes:
+        """A file of a snapshot. Raises: OSError."""
+        return (self.path(name) / file).read_bytes()
 
     @contextmanager
-    def naming(self) -> Iterator[Callable[[str], bool]]:
-        """Whether any snapshot names the key of a blob. Raises: BackupUnusable, where one cannot be asked."""
-        with ExitStack() as stack:
-            try:
-                opened = [stack.enter_context(closing(_read_only(self.path(name) / DATABASE))) for name in self.names()]
-                yield lambda key: any(_names(connection, key) for connection in opened)
-            except sqlite3.DatabaseError as error:
-                raise BackupUnusable(f"a database in {self._snapshots} is damaged: {error}") from None
+    def fetched(self, name: str) -> Iterator[Path]:
+        """A folder with the database and the key of a snapshot, until the block ends."""
+        yield self.path(name)
+
+
+class Readable(Protocol):
+    """What can be read of a place for backups."""
+
+    def names(self) -> list[str]:
+        """The snapshots there are, oldest first."""
+
+    def read(self, name: str, file: str) -> bytes:
+        """A file of a snapshot. Raises: OSError."""
+
+    def fetched(self, name: str) -> AbstractContextManager[Path]:
+        """A folder with the database and the key of a snapshot."""
+
+
+def find_manifest(there: Readable, name: str) -> Manifest:
+    """What a snapshot says of itself. Raises: BackupUnusable."""
+    try:
+        manifest = msgspec.json.decode(there.read(name, MANIFEST), type=Manifest)
+    except (OSError, msgspec.DecodeError) as error:
+        raise BackupUnusable(
+            f"{there}/snapshots/{name}/{MANIFEST} is missing or damaged ({error}): restore another snapshot"
+        ) from None
+    if manifest.format > FORMAT:
+        raise BackupUnusable(f"{there} was written by Packshot {manifest.packshot}, a newer version: use that")
+    return manifest
+
+
+def key_of(there: Readable, name: str) -> bytes:
+    """The key file that a snapshot's secrets are sealed with. Raises: BackupUnusable."""
+    try:
+        return there.read(name, KEY_FILE)
+    except OSError as error:
+        raise BackupUnusable(
+            f"the key of the snapshot {there}/snapshots/{name} is lost ({error.strerror}): delete that, or use another"
+        ) from None
+
+
+@contextmanager
+def naming(there: Readable) -> Iterator[Callable[[str], bool]]:
+    """Whether any snapshot names the key of a blob. Raises: BackupUnusable, where one cannot be asked."""
+    with ExitStack() as stack:
+        opened = {}
+        for name in there.names():
+            with _blaming(there, name):
+                path = stack.enter_context(there.fetched(name)) / DATABASE
+                opened[name] = stack.enter_context(closing(_read_only(path)))
+        yield lambda key: any(_names(there, name, connection, key) for name, connection in opened.items())
 
 
 def _read_only(path: Path) -> sqlite3.Connection:
@@ -147,10 +193,64 @@ def _read_only(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
 
 
-def _names(connection: sqlite3.Connection, key: str) -> bool:
-    return bool(
-        connection.execute("SELECT 1 FROM blob WHERE key = ?1 AND state IN ('live', 'corrupt')", (key,)).fetchall()
-    )
+def _names(there: Readable, name: str, connection: sqlite3.Connection, key: str) -> bool:
+    with _blaming(there, name):
+        sql = "SELECT 1 FROM blob WHERE key = ?1 AND state IN ('live', 'corrupt')"
+        return bool(connection.execute(sql, (key,)).fetchall())
+
+
+@contextmanager
+def _blaming(there: Readable, name: str) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise BackupUnusable(
+            f"the snapshot {there}/snapshots/{name} is damaged ({error}), and no old blobs were removed: delete it and"
+            " back up again"
+        ) from None
+
+
+@contextmanager
+def filling(folder: Path) -> Iterator[None]:
+    """Have a folder to oneself until the block ends, and leave it empty where that fails.
+
+    It has to be empty, but for what a restore left that was killed: of that only blobs stay.
+
+    Raises: BackupUnusable, FolderInUse, OSError.
+    """
+    make(folder)
+    _require_free(folder)
+    lock = Lock(folder)
+    _require_free(folder)  # it may have been filled before the lock was ours
+    try:
+        if not (folder / UNFINISHED).exists():
+            write(folder / UNFINISHED, b"")
+        flush(folder)
+        _clear(folder, {LOCK_FILE, UNFINISHED, "blobs"})
+        yield
+        (folder / UNFINISHED).unlink()
+        flush(folder)
+    except BaseException:
+        _clear(folder, {UNFINISHED})
+        (folder / UNFINISHED).unlink(missing_ok=True)
+        raise
+    lock.release()
+
+
+def _require_free(folder: Path) -> None:
+    """Raises: BackupUnusable."""
+    if not is_unfinished(folder) and set(_contents(folder)) - {LOCK_FILE}:
+        raise BackupUnusable(f"{folder} is not empty: name a folder with nothing in it by --data")
+
+
+def _clear(folder: Path, kept: Collection[str]) -> None:
+    for name in set(_contents(folder)) - set(kept):
+        path = folder / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _contents(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir() if path.name != "lost+found"]
 
 
 def digest_of(path: Path) -> str:
@@ -166,12 +266,3 @@ def write(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(descriptor)
-
-
-def flush(path: Path) -> None:
-    """Flush a file or a folder to the disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
+from packshot.domain.audit import Touched
 from packshot.domain.trash import Deletion, Item, Kind, NewItem, Rows
 from packshot.storage.database import Reads, Tx
 from packshot.storage.query import placeholders
@@ -154,10 +155,20 @@ async def take_out(tx: Tx, account_id: int, deletion_id: int, numbers: Sequence[
     )  # fmt: skip
 
 
+_ENDED = "(SELECT id FROM deletion WHERE deleted_at <= ?1 ORDER BY deleted_at, id LIMIT ?2)"
+
+
+async def of_ended(reads: Reads, before: int, limit: int) -> dict[int, list[Touched]]:
+    """By account, the images that `purge` gives up."""
+    found: dict[int, list[Touched]] = {}
+    for account_id, *image in await reads.all(
+        f"SELECT account_id, item_id, name, title FROM trash WHERE deletion_id IN {_ENDED} AND kind = 'image'",
+        before, limit,
+    ):  # fmt: skip
+        found.setdefault(account_id, []).append(Touched(*image))
+    return found
+
+
 async def purge(tx: Tx, before: int, limit: int) -> int:
     """Give up deletions made by then, the oldest first; return how many."""
-    return await tx.run(
-        "DELETE FROM deletion WHERE id IN"
-        " (SELECT id FROM deletion WHERE deleted_at <= ?1 ORDER BY deleted_at LIMIT ?2)",
-        before, limit,
-    )  # fmt: skip
+    return await tx.run(f"DELETE FROM deletion WHERE id IN {_ENDED}", before, limit)

@@ -8,7 +8,6 @@ has returned.
 import asyncio
 import contextlib
 import contextvars
-import math
 import queue
 import sqlite3
 import threading
@@ -28,6 +27,8 @@ GROUP_S = 0.005
 QUEUE_ITEMS = 1024
 IDLE_S = 2.0
 
+_PASSING = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY}
+
 
 class _Item(msgspec.Struct):
     """One queued work, the context it was asked in, and who waits for it."""
@@ -35,6 +36,7 @@ class _Item(msgspec.Struct):
     work: AnyWork
     context: contextvars.Context
     waiter: "asyncio.Future[Any]"
+    makes_room: bool = False
     value: Any = None
     error: BaseException | None = None
 
@@ -50,7 +52,9 @@ class _GroupLost(Exception):
 class Writer:
     """Queues works for the thread and hands their results back to the event loop.
 
-    *died* is called on the loop's thread when the writer's thread ends by an error.
+    *died* is called on the loop's thread when the writer's thread ends by an error. *release* is called on that thread
+    when the disk is full, and says whether works that make room may be tried again; *check* is called before each group
+    and raises what every work of it fails with.
     """
 
     def __init__(
@@ -58,10 +62,14 @@ class Writer:
         connect: Callable[[], sqlite3.Connection],
         transaction: Callable[[sqlite3.Connection], Any],
         died: Callable[[BaseException], None],
+        release: Callable[[], bool] = lambda: False,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         self._connect = connect
         self._transaction = transaction
         self._died = died
+        self._release = release
+        self._check = check
         self._group: list[_Item] = []
         self._closing = False
         self._written = False
@@ -71,7 +79,7 @@ class Writer:
         self._thread = threading.Thread(target=self._main, name="sqlite-writer", daemon=True)
         self._thread.start()
 
-    async def write(self, work: Callable[[Any], Awaitable[Result]]) -> Result:
+    async def write(self, work: Callable[[Any], Awaitable[Result]], *, makes_room: bool = False) -> Result:
         """Run *work* in the next group; see `Database.write`.
 
         Cancelled before its turn, the work is never run; once begun it is committed and its answer dropped.
@@ -82,7 +90,7 @@ class Writer:
         waiter: asyncio.Future[Result] = self._loop.create_future()
         self._require_alive()
         try:
-            self._queue.put_nowait(_Item(work, contextvars.copy_context(), waiter))
+            self._queue.put_nowait(_Item(work, contextvars.copy_context(), waiter, makes_room))
         except queue.Full:
             raise Unavailable("database") from None
         self._require_alive()  # it may have died between the first look and the put
@@ -133,6 +141,7 @@ class Writer:
     def _commit_group(self, connection: sqlite3.Connection, first: _Item) -> None:
         self._group = [first]
         try:
+            self._check()
             self._begin(connection)
             end = time.monotonic() + GROUP_S
             item: _Item | None = first
@@ -141,28 +150,37 @@ class Writer:
                 item = self._next(end)
             connection.execute("COMMIT")
         except _GroupLost as lost:
-            self._run_alone(connection, lost.item)
+            self._run_alone(connection, [item for item in self._group if item is not lost.item])
         except Exception as error:  # noqa: BLE001 - whatever BEGIN or COMMIT raises belongs to every waiter
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             for item in self._group:
                 item.error = _again(error)
+        self._make_room(connection)
         self._call(_give, self._group)
         self._group = []
+
+    def _make_room(self, connection: sqlite3.Connection) -> None:
+        """Where the disk was full: try again, with what was kept for them, those that make room on it."""
+        refused = [item for item in self._group if item.makes_room and is_full(item.error)]
+        if refused and self._release():
+            self._run_alone(connection, refused)
 
     def _begin(self, connection: sqlite3.Connection) -> None:
         """Open the group's transaction; where somebody else holds the lock, all who wait by then have waited enough."""
         try:
             connection.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError:
-            while self._next(math.inf) is not None:
+            while self._take() is not None:
                 pass
             raise
 
     def _next(self, end: float) -> _Item | None:
         """The next work of this group, already counted among it, or None when the group is complete."""
-        if len(self._group) >= GROUP_ITEMS or time.monotonic() >= end:
-            return None
+        return None if len(self._group) >= GROUP_ITEMS or time.monotonic() >= end else self._take()
+
+    def _take(self) -> _Item | None:
+        """The next work that waits, counted among this group; None where nobody does, or all are to end."""
         try:
             item = self._queue.get_nowait()
         except queue.Empty:
@@ -196,12 +214,13 @@ class Writer:
         if not first:
             connection.execute("RELEASE work")
 
-    def _run_alone(self, connection: sqlite3.Connection, culprit: _Item) -> None:
-        """Run the neighbours of a work that took the group down, each in a transaction of its own."""
-        for item in self._group:
-            if item is culprit:
+    def _run_alone(self, connection: sqlite3.Connection, items: list[_Item]) -> None:
+        """Run these works, which the group was rolled back with, each in a transaction of its own."""
+        locked: Exception | None = None
+        for item in items:
+            item.error = locked and _again(locked)
+            if locked:  # they have waited long enough
                 continue
-            item.error = None
             try:
                 connection.execute("BEGIN IMMEDIATE")
                 self._run(connection, item)
@@ -212,6 +231,7 @@ class Writer:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 item.error = _again(error)
+                locked = error if _code(error) == sqlite3.SQLITE_BUSY else None
 
     def _settle_everybody(self) -> None:
         """Whatever ended the thread: nobody waits for ever."""
@@ -230,14 +250,28 @@ class Writer:
             self._loop.call_soon_threadsafe(function, value)
 
 
+def is_full(error: BaseException | None) -> bool:
+    """Whether SQLite found no room on the disk, for the log or for the index of it in shared memory, which is a file.
+
+    Of the index nothing has to last: that it cannot grow says nothing about what is on the disk.
+    """
+    return (
+        getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_IOERR_SHMSIZE or _code(error) == sqlite3.SQLITE_FULL
+    )
+
+
+def _code(error: BaseException | None) -> int:
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF
+
+
 def _empty_log(connection: sqlite3.Connection) -> None:
-    """Use an idle moment to empty the write-ahead log, unless a reader or a full disk is in the way."""
+    """Use an idle moment to empty the write-ahead log, unless a reader or a disk without room for it is in the way."""
     (patience,) = connection.execute("PRAGMA busy_timeout").fetchone()
     connection.execute("PRAGMA busy_timeout = 0")
     try:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF not in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+        if not is_full(error) and _code(error) not in _PASSING:
             raise
     finally:
         connection.execute(f"PRAGMA busy_timeout = {patience}")

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from build import fail_loudly
 from packshot.storage.blobs import BlobStore, Bytes, Staged, new_key
-from packshot.storage.blobs.disk import DiskBlobs, Files
+from packshot.storage.blobs.disk import DiskBlobs
+from packshot.storage.blobs.staging import Files
 
 AN_HOUR_S = 3_600
 

@@ -14,7 +14,8 @@ import pytest
 from build import fail_loudly
 from packshot.domain.errors import Unavailable
 from packshot.storage.blobs import Bytes
-from packshot.storage.blobs.disk import DiskBlobs, Files
+from packshot.storage.blobs.disk import DiskBlobs
+from packshot.storage.blobs.staging import Files
 from storage.blobs.opening import AN_HOUR_S, key_for, opened, staged, stored
 
 DATA = b"the bytes of a picture" * 1_000

@@ -14,7 +14,8 @@ import pytest
 
 from packshot.domain.errors import PackshotError, StoreFull, Unavailable
 from packshot.storage.blobs import Bytes, Staged
-from packshot.storage.blobs.disk import DiskBlobs, Files
+from packshot.storage.blobs.disk import DiskBlobs
+from packshot.storage.blobs.staging import Files
 from storage.blobs.opening import Failing, key_for, opened, stored, uploaded
 from storage.blobs.opening import staged as staged_names
 

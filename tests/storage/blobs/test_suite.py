@@ -9,11 +9,22 @@ from pathlib import Path
 
 import pytest
 
+import bucket
+from build import fail_loudly
 from packshot.domain.errors import Unavailable
 from packshot.storage.blobs import BlobStore
+from packshot.storage.blobs.s3 import S3Blobs, open_bucket
+from packshot.storage.blobs.staging import Staging
 from storage.blobs.opening import AN_HOUR_S, key_for, noise, opened, stored, streamed, uploaded
 
-STORES: dict[str, Callable[[Path, ThreadPoolExecutor], BlobStore]] = {"disk": opened}
+
+def in_a_bucket(root: Path, threads: ThreadPoolExecutor) -> BlobStore:
+    staging = Staging(root / "staging", threads, fail_loudly)
+    staging.folder.mkdir()
+    return S3Blobs(open_bucket(bucket.new()), staging)
+
+
+STORES: dict[str, Callable[[Path, ThreadPoolExecutor], BlobStore]] = {"disk": opened, "S3": in_a_bucket}
 
 THREE_MB = 3 * 1024 * 1024
 PIECE = 256 * 1024

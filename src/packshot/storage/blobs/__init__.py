@@ -1,9 +1,10 @@
-"""The port to the bytes of blobs; `disk` is the one store of this version.
+"""The port to the bytes of blobs, which lie on a disk (`disk`) or, those of backups, in a bucket (`s3`).
 
 A key is `<digest>.<generation>`: written once, never changed, never used again.
 """
 
 import hashlib
+import re
 import secrets
 import threading
 from collections.abc import AsyncIterator
@@ -15,6 +16,8 @@ from typing import Any, Protocol
 import msgspec
 
 Bytes = bytes | bytearray | memoryview
+
+KEY = re.compile(r"[0-9a-f]{64}\.[0-9a-f]{16}")
 
 
 class BlobSettings(msgspec.Struct, frozen=True):
