@@ -171,6 +171,7 @@ def lose_workers(server: Server, door: Door, number: int, deed: str) -> tuple[ht
     for pid in before & workers_of(server):
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+    until(lambda: not before & workers_of(server))  # one that is dying may be given a job before anybody can know
     # The next one waits for a new worker. One that was lost between two jobs costs no answer, and is replaced then.
     assert door.add_image(jpeg(8 + number, 9)).status_code == 200
     assert workers_of(server) - before
