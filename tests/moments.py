@@ -67,8 +67,8 @@ class Moments:
     async def file(self, key: str) -> FileIO:
         return await self._inside.file(key)
 
-    def read_now(self, key: str, start: int, end: int) -> bytes:
-        return self._inside.read_now(key, start, end)
+    async def read(self, key: str, start: int, end: int) -> bytes:
+        return await self._inside.read(key, start, end)
 
     def location(self, key: str) -> str | None:
         return self._inside.location(key)
@@ -113,7 +113,7 @@ async def bytes_of(core: Core, account_id: int, image_id: int) -> bytes:
     """What a download of the image gives: bytes that are really there."""
     original = await original_of(core, account_id, image_id)
     assert original.intact
-    return core.blobs.read_now(original.key, 0, original.size_bytes)
+    return await core.blobs.read(original.key, 0, original.size_bytes)
 
 
 def path_of(core: Core, key: str) -> Path:

@@ -33,8 +33,10 @@ from packshot.services.making import Making
 from packshot.services.outbound import Outbound
 from packshot.storage import folder as data_folder
 from packshot.storage import migrations
+from packshot.storage.blobs import BlobStore
 from packshot.storage.blobs.disk import DiskBlobs
-from packshot.storage.blobs.staging import Files
+from packshot.storage.blobs.s3 import S3Blobs, open_bucket
+from packshot.storage.blobs.staging import Files, Staging
 from packshot.storage.database import open_database
 from packshot.storage.renditions import Renditions
 from packshot.storage.reserve import Reserve
@@ -104,11 +106,14 @@ async def open_core(
 
 def _files(
     folder: Path, settings: Settings, threads: ThreadPoolExecutor, failed: Callable[[BaseException], None]
-) -> tuple[DiskBlobs, Renditions, Reserve]:
+) -> tuple[BlobStore, Renditions, Reserve]:
     """Where originals and renditions lie, made where needed, and what their disk has set aside. Raises: OSError."""
     reserve = Reserve(folder / data_folder.RESERVE, settings.disk.reserve_bytes)
     mirror = Path(settings.blobs.mirror) if settings.blobs.mirror else None
-    blobs = DiskBlobs(folder, threads, failed, mirror=mirror, reserve=reserve)
+    blobs: DiskBlobs | S3Blobs = DiskBlobs(folder, threads, failed, mirror=mirror, reserve=reserve)
+    if settings.blobs.url:
+        staging = Staging(folder / "staging", threads, failed, reserve=reserve)
+        blobs = S3Blobs(open_bucket(settings.blobs.url), staging, mirror)
     blobs.prepare()
     cache = folder / data_folder.RENDITIONS
     return blobs, Renditions(cache, settings.renditions.cache_bytes, threads, Files(reserve)), reserve

@@ -192,6 +192,7 @@ def _check(settings: Settings) -> None:
     except InvalidValue as error:
         raise BadSetting(f"renditions.presets: {error.why}") from None
     _check_addresses(settings)
+    _check_places(settings)
     _check_faults(settings)
     for section, name in _names():
         value = getattr(getattr(settings, section), name)
@@ -227,9 +228,6 @@ def _check_addresses(settings: Settings) -> None:
     ):
         if url and not _is_address(url):
             raise BadSetting(f"{name} is {url!r}: it has to look like https://pictures.example")
-    accel_redirect = settings.delivery.accel_redirect
-    if accel_redirect and not re.fullmatch(r"/([A-Za-z0-9_-]+/)+", accel_redirect):
-        raise BadSetting(f"delivery.accel_redirect is {accel_redirect!r}: it has to look like /_packshot/")
     for proxy in settings.server.trusted_proxies:
         try:
             ip_network(proxy)
@@ -240,6 +238,15 @@ def _check_addresses(settings: Settings) -> None:
     for origin in settings.cors.origins:
         if origin != "*" and (not _is_address(origin) or origin.endswith("/")):
             raise BadSetting(f"cors.origins has {origin!r}: it has to look like https://shop.example, or be *")
+
+
+def _check_places(settings: Settings) -> None:
+    for name, value, shape, example in (
+        ("blobs.url", settings.blobs.url, r"s3://[a-z0-9][a-z0-9.-]+(/.*)?", "s3://bucket/prefix"),
+        ("delivery.accel_redirect", settings.delivery.accel_redirect, r"/([A-Za-z0-9_-]+/)+", "/_packshot/"),
+    ):
+        if value and not re.fullmatch(shape, value):
+            raise BadSetting(f"{name} is {value!r}: it has to look like {example}")
 
 
 def _is_address(url: str) -> bool:

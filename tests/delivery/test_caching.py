@@ -107,10 +107,10 @@ async def test_no_other_refusal_is_kept(
 async def test_that_a_picture_cannot_be_had_just_now_is_not_kept(
     shop: Shop, paths: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def read_now(*_: object) -> bytes:
+    async def read(*_: object) -> bytes:
         raise Unavailable("blob store")
 
-    monkeypatch.setattr(shop.core.blobs, "read_now", read_now)
+    monkeypatch.setattr(shop.core.blobs, "read", read)
 
     response = await shop.client.get(paths["original"])
 

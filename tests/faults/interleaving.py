@@ -162,7 +162,7 @@ class Files:
         await turn()  # what is read next at once may be gone by then, by another process
         return size
 
-    def read_now(self, key: str, start: int, end: int) -> bytes:
+    async def read(self, key: str, start: int, end: int) -> bytes:
         data = self._folder.files[key][0] if key in self._folder.files else None
         self._steps.see(data)
         if data is None or len(data) < end:

@@ -29,7 +29,7 @@ LARGE = 2
 
 @pytest.fixture
 def settings(settings: Settings, tmp_path: Path) -> Settings:
-    return msgspec.structs.replace(settings, blobs=BlobSettings(str(tmp_path / "mirror")))
+    return msgspec.structs.replace(settings, blobs=BlobSettings(mirror=str(tmp_path / "mirror")))
 
 
 def flip(path: Path, chance: random.Random) -> None:

@@ -89,7 +89,7 @@ Job = Callable[[Task], Coroutine[Any, Any, None]]
 
 def settings_of(folder: Path) -> Settings:
     """Those of all processes here: with a second copy of what is going to be damaged."""
-    return msgspec.structs.replace(PRIVATE, blobs=BlobSettings(str(folder / "mirror")))
+    return msgspec.structs.replace(PRIVATE, blobs=BlobSettings(mirror=str(folder / "mirror")))
 
 
 async def add(task: Task) -> None:

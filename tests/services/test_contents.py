@@ -30,7 +30,7 @@ async def test_a_rendition_is_called_like_its_original_with_an_ending_of_its_own
 
     assert (content.name, content.media_type, content.size_bytes) == ("shirt.webp", "image/webp", 11)
     assert content.digest == hashlib.sha256(b"a rendition").hexdigest()
-    assert content.read_now(0, 11) == b"a rendition"
+    assert await content.read(0, 11) == b"a rendition"
 
 
 async def test_what_came_out_like_its_original_is_sent_from_there(core: Core, original: Original) -> None:
@@ -41,5 +41,5 @@ async def test_what_came_out_like_its_original_is_sent_from_there(core: Core, or
     content = of_kept(core, original, kept)
 
     assert (content.name, content.digest, content.size_bytes) == ("shirt.png", original.digest, len(SHIRT))
-    assert content.read_now(0, len(SHIRT)) == SHIRT
+    assert await content.read(0, len(SHIRT)) == SHIRT
     assert b"".join([piece async for piece in content.stream(0, len(SHIRT))]) == SHIRT

@@ -95,9 +95,9 @@ async def _listen(core: Core, caller: Principal, product_ids: Iterable[int]) -> 
 async def _look_at(core: Core, caller: Principal, product_id: int) -> list[Shown]:
     product = await products.get(core, caller, product_id, tuple(Kind))
     originals = [(await renditions.picture_at(core, image.address[4:])).original for image in product.images]
-    read = core.blobs.read_now
+    read = core.blobs.read
     return [
-        Shown(image, original, read(original.key, 0, original.size_bytes))
+        Shown(image, original, await read(original.key, 0, original.size_bytes))
         for image, original in zip(product.images, originals, strict=True)
     ]
 

@@ -51,7 +51,7 @@ def mirror(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def settings(settings: Settings, mirror: Path) -> Settings:
-    return msgspec.structs.replace(settings, blobs=BlobSettings(str(mirror)))
+    return msgspec.structs.replace(settings, blobs=BlobSettings(mirror=str(mirror)))
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ CORRUPT = "PACKSHOT.IMAGE.ON.CORRUPT"
 
 @pytest.fixture
 def settings(settings: Settings, tmp_path: Path) -> Settings:
-    return msgspec.structs.replace(settings, blobs=BlobSettings(str(tmp_path / "mirror")))
+    return msgspec.structs.replace(settings, blobs=BlobSettings(mirror=str(tmp_path / "mirror")))
 
 
 @pytest.fixture

@@ -79,7 +79,7 @@ async def send_bytes(
         return
     headers += _described(content.digest, content.media_type, kind, content.name)
     if content.internal_path and _is_left_to_nginx(given, wanted):
-        content.read_now(content.size_bytes - 1, content.size_bytes)  # all of them are there, or nginx would say so
+        await content.read(content.size_bytes - 1, content.size_bytes)  # all of them are there, or nginx would say so
         headers += [(b"x-accel-redirect", content.internal_path.encode()), (b"content-length", b"0")]
         await start(send, 200, headers, b"")
     else:
@@ -122,7 +122,7 @@ async def _send_part(
     if scope["method"] == "HEAD":
         await start(send, status, headers, b"")
     elif end - begin <= INLINE_BYTES:
-        await start(send, status, headers, content.read_now(begin, end))
+        await start(send, status, headers, await content.read(begin, end))
     else:
         await _stream(scope, send, content.stream(begin, end), (status, headers))
 

@@ -22,6 +22,7 @@ from packshot.services import deliveries, scrub, upkeep
 from packshot.services.core import Core
 from packshot.storage import folder as data_folder
 from packshot.storage import migrations
+from packshot.storage.blobs import new_key
 from packshot.storage.health import quick_check
 
 EXIT_DISK_FAILED = 74
@@ -140,10 +141,21 @@ async def _serve(
 
 
 def _warm_up(core: Core) -> None:
-    """Start the image workers before the first upload does; what goes wrong is logged there, and tried again."""
+    """Start the image workers before the first upload does, and see that the blob store answers.
+
+    What goes wrong with workers is logged there, and tried again.
+    """
     if core.intake.verify == "full":
         starting = asyncio.ensure_future(core.workers.start())
         starting.add_done_callback(lambda done: done.cancelled() or done.exception())
+    asyncio.ensure_future(core.blobs.find_size(new_key("0" * 64))).add_done_callback(_say_if_unavailable)
+
+
+def _say_if_unavailable(looking: "asyncio.Future[int | None]") -> None:
+    error = None if looking.cancelled() else looking.exception()
+    if error:
+        why = str(error.__cause__ or error).partition("\n")[0]
+        _log.error("the blob store does not answer: uploads and pictures wait until it does", why=why)
 
 
 def _check(folder: Path) -> None:

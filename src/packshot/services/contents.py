@@ -1,6 +1,6 @@
 """Bytes to be sent, wherever they lie: an original in the store, or what was made of one."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 
 import msgspec
@@ -15,7 +15,7 @@ from packshot.storage.renditions import Kept
 class Content(msgspec.Struct, frozen=True):
     """What is to be sent, under which name; `digest` is that of all its bytes (SHA-256, 64 hex digits).
 
-    `stream` gives those from a place (inclusive) to another (exclusive), `read_now` the same at once, on this thread.
+    `stream` gives those from a place (inclusive) to another (exclusive), `read` the same at once, for small pieces.
     Both raise Unavailable. `internal_path` is where nginx in front of us finds just these bytes, if it does.
     """
 
@@ -23,7 +23,7 @@ class Content(msgspec.Struct, frozen=True):
     media_type: str
     digest: str
     size_bytes: int
-    read_now: Callable[[int, int], bytes]
+    read: Callable[[int, int], Awaitable[bytes]]
     stream: Callable[[int, int], AsyncIterator[bytes]]
     internal_path: str | None = None
 
@@ -39,7 +39,7 @@ def of_original(core: Core, original: Original) -> Content:
         original.media_type,
         original.digest,
         original.size_bytes,
-        partial(scrub.read_checked, core, original) if small else partial(core.blobs.read_now, original.key),
+        partial(scrub.read_checked, core, original) if small else partial(core.blobs.read, original.key),
         partial(core.blobs.stream, original.key),
         location and f"{core.delivery.accel_redirect}{location}",
     )
@@ -58,6 +58,10 @@ def of_kept(core: Core, original: Original, kept: Kept) -> Content:
         kept.media_type,
         kept.digest,
         kept.size_bytes,
-        partial(core.renditions.read_now, kept),
+        partial(_read_kept, core, kept),
         partial(core.renditions.stream, kept),
     )
+
+
+async def _read_kept(core: Core, kept: Kept, start: int, end: int) -> bytes:
+    return core.renditions.read_now(kept, start, end)

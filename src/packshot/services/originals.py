@@ -260,7 +260,7 @@ async def _bring(core: Core, account_id: int, original: Examined) -> _Brought:
     blob = original.blob
     seen = await blob_rows.find_live(core.db, account_id, blob.digest)
     there = seen and await core.blobs.find_size(seen.key) == blob.size_bytes
-    if seen and there and scrub.is_intact(core, seen.key, blob.digest, blob.size_bytes):
+    if seen and there and await scrub.is_intact(core, seen.key, blob.digest, blob.size_bytes):
         return _Brought(blob, seen, None)
     if seen:
         _log.error("original is missing or damaged", key=seen.key, shown_by=await scrub.shown_by(core, seen.id))

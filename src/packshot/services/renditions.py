@@ -189,7 +189,7 @@ async def _opened(core: Core, picture: Picture) -> tuple[io.FileIO, Header]:
     if not original.intact:
         raise Unavailable("original")
     if original.size_bytes <= scrub.CHECKED_BYTES:
-        scrub.read_checked(core, original, 0, 0)  # nothing is made of what is damaged
+        await scrub.read_checked(core, original, 0, 0)  # nothing is made of what is damaged
     file = await core.blobs.file(original.key)
     if os.fstat(file.fileno()).st_size != original.size_bytes:
         file.close()

@@ -261,26 +261,26 @@ async def count_corrupt(core: Core) -> int:
     return core.blob_counts["corrupt"]
 
 
-def read_checked(core: Core, original: Original, start: int, end: int) -> bytes:
+async def read_checked(core: Core, original: Original, start: int, end: int) -> bytes:
     """Bytes start (inclusive) to end (exclusive) of an original of `CHECKED_BYTES` at most, if all of it is intact.
 
     Otherwise it is looked at again soon, and repaired where that can be. Raises: Unavailable.
     """
-    data = _whole(core, original.key, original.digest, original.size_bytes)
+    data = await _whole(core, original.key, original.digest, original.size_bytes)
     if data is None:
         core.making.soon((original.key, "check"), partial(_look_again, core, original.key))
         raise Unavailable("original")
     return data[start:end]
 
 
-def is_intact(core: Core, key: str, digest: str, size_bytes: int) -> bool:
+async def is_intact(core: Core, key: str, digest: str, size_bytes: int) -> bool:
     """Whether the stored bytes are what they were; of those of more than `CHECKED_BYTES` that is believed."""
-    return size_bytes > CHECKED_BYTES or _whole(core, key, digest, size_bytes) is not None
+    return size_bytes > CHECKED_BYTES or await _whole(core, key, digest, size_bytes) is not None
 
 
-def _whole(core: Core, key: str, digest: str, size_bytes: int) -> bytes | None:
+async def _whole(core: Core, key: str, digest: str, size_bytes: int) -> bytes | None:
     try:
-        data = core.blobs.read_now(key, 0, size_bytes)
+        data = await core.blobs.read(key, 0, size_bytes)
     except Unavailable:
         return None
     return data if hashlib.sha256(data).hexdigest() == digest else None

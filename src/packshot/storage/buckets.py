@@ -17,7 +17,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 
 from packshot.storage.backup import BackupUnusable
-from packshot.storage.blobs.s3 import S3Blobs, open_bucket
+from packshot.storage.blobs.s3 import PART_BYTES, S3Blobs, open_bucket
 from packshot.storage.blobs.staging import Staging
 from packshot.storage.folder import DATABASE, KEY_FILE, LOCK_FILE
 from packshot.storage.snapshots import MANIFEST, NAME
@@ -124,8 +124,10 @@ class BucketTarget:
         with tempfile.TemporaryDirectory(prefix="packshot-") as place:
             for file in (DATABASE, KEY_FILE):
                 with _explaining(self._url), (Path(place) / file).open("wb") as copy:
-                    for piece in obstore.get(self._bucket, _path(name, file)):
-                        copy.write(piece)
+                    size_bytes = obstore.head(self._bucket, _path(name, file))["size"]
+                    for start in range(0, size_bytes, PART_BYTES):  # each part has its own time to arrive in
+                        end = min(start + PART_BYTES, size_bytes)
+                        copy.write(obstore.get_range(self._bucket, _path(name, file), start=start, end=end))
             yield Path(place)
 
 

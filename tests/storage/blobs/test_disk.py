@@ -44,7 +44,7 @@ async def test_a_name_that_is_a_link_is_not_followed(store: DiskBlobs, tmp_path:
     store.path(key).symlink_to(tmp_path / "secret")
 
     with pytest.raises(Unavailable):
-        store.read_now(key, 0, 1)
+        await store.read(key, 0, 1)
 
 
 async def test_files_that_were_cut_are_unavailable_not_short(store: DiskBlobs) -> None:
@@ -52,7 +52,7 @@ async def test_files_that_were_cut_are_unavailable_not_short(store: DiskBlobs) -
     os.truncate(store.path(key), 10)
 
     with pytest.raises(Unavailable):
-        store.read_now(key, 0, len(DATA))
+        await store.read(key, 0, len(DATA))
     assert await store.find_size(key) == 10
 
 

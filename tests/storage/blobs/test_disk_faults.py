@@ -35,7 +35,7 @@ async def test_a_full_disk_refuses_the_bytes_and_goes_on(
     assert staged_names(tmp_path) == []
     assert await store.of_keys(0) == []
     key = await stored(store, DATA)
-    assert store.read_now(key, 0, len(DATA)) == DATA
+    assert await store.read(key, 0, len(DATA)) == DATA
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.ENXIO], ids=lambda number: errno.errorcode[number])
@@ -123,7 +123,7 @@ async def test_an_upload_that_finds_the_disk_full_is_refused_and_leaves_nothing(
     again = await uploaded(store, DATA)
     key = key_for(DATA)
     await store.put(key, again)
-    assert store.read_now(key, 0, len(DATA)) == DATA
+    assert await store.read(key, 0, len(DATA)) == DATA
 
 
 @pytest.mark.parametrize(("operation", "at"), [("write", 2), ("fsync", 1), ("close", 1), ("rename", 1), ("fsync", 2)])

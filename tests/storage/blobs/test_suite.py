@@ -40,7 +40,7 @@ async def test_bytes_come_back_as_they_were_put(store: BlobStore) -> None:
 
     key = await stored(store, data)
 
-    assert store.read_now(key, 0, len(data)) == data
+    assert await store.read(key, 0, len(data)) == data
     assert await streamed(store, key, 0, len(data)) == data
 
 
@@ -51,14 +51,14 @@ async def test_every_kind_of_bytes_is_taken(store: BlobStore) -> None:
         key = key_for(data)
         await store.put(key, kind(data))
 
-        assert store.read_now(key, 0, len(data)) == data
+        assert await store.read(key, 0, len(data)) == data
 
 
 async def test_nothing_is_something_to_store(store: BlobStore) -> None:
     key = await stored(store, b"")
 
     assert await store.find_size(key) == 0
-    assert store.read_now(key, 0, 0) == b""
+    assert await store.read(key, 0, 0) == b""
     assert await streamed(store, key, 0, 0) == b""
 
 
@@ -68,7 +68,7 @@ async def test_three_megabytes_come_back(store: BlobStore) -> None:
     key = await stored(store, data)
 
     assert await store.find_size(key) == THREE_MB
-    assert store.read_now(key, 0, THREE_MB) == data
+    assert await store.read(key, 0, THREE_MB) == data
     assert await streamed(store, key, 0, THREE_MB) == data
 
 
@@ -79,7 +79,7 @@ async def test_any_range_can_be_read(store: BlobStore) -> None:
 
     for start in edges:
         for end in (edge for edge in edges if edge >= start):
-            assert store.read_now(key, start, end) == data[start:end]
+            assert await store.read(key, start, end) == data[start:end]
             assert await streamed(store, key, start, end) == data[start:end]
 
 
@@ -103,7 +103,7 @@ async def test_a_key_that_is_not_there_cannot_be_read(store: BlobStore) -> None:
     key = key_for(b"never stored")
 
     with pytest.raises(Unavailable):
-        store.read_now(key, 0, 1)
+        await store.read(key, 0, 1)
     with pytest.raises(Unavailable):
         await streamed(store, key, 0, 1)
 
@@ -112,7 +112,7 @@ async def test_more_bytes_than_there_are_cannot_be_read(store: BlobStore) -> Non
     key = await stored(store, noise(100))
 
     with pytest.raises(Unavailable):
-        store.read_now(key, 0, 101)
+        await store.read(key, 0, 101)
     with pytest.raises(Unavailable):
         await streamed(store, key, 50, 200)
 
@@ -142,7 +142,7 @@ async def test_equal_bytes_have_a_life_of_their_own_under_each_key(store: BlobSt
     await store.delete(first)
 
     assert first != second
-    assert store.read_now(second, 0, len(data)) == data
+    assert await store.read(second, 0, len(data)) == data
 
 
 async def test_keys_are_listed_by_the_age_of_their_bytes(store: BlobStore) -> None:
@@ -169,7 +169,7 @@ async def test_many_puts_at_once_are_all_kept(store: BlobStore) -> None:
 
     keys = await asyncio.gather(*(stored(store, data) for data in contents))
 
-    assert [store.read_now(key, 0, len(data)) for key, data in zip(keys, contents, strict=True)] == contents
+    assert [await store.read(key, 0, len(data)) for key, data in zip(keys, contents, strict=True)] == contents
     assert set(await store.of_keys(0)) == set(keys)
 
 
@@ -291,7 +291,7 @@ async def test_bytes_become_visible_all_at_once(store: BlobStore) -> None:
         sizes.append(await store.find_size(key))
         assert set(await store.of_keys(0)) <= {key}
         if sizes[-1] is not None:
-            assert store.read_now(key, 0, THREE_MB) == data
+            assert await store.read(key, 0, THREE_MB) == data
     await putting
 
     assert set(sizes) <= {None, THREE_MB}
@@ -321,4 +321,4 @@ async def test_one_upload_that_is_given_up_leaves_the_others_alone(store: BlobSt
     key = key_for(data)
     await store.put(key, kept)
 
-    assert store.read_now(key, 0, 1_000) == data
+    assert await store.read(key, 0, 1_000) == data

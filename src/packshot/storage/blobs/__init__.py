@@ -1,4 +1,4 @@
-"""The port to the bytes of blobs, which lie on a disk (`disk`) or, those of backups, in a bucket (`s3`).
+"""The port to the bytes of blobs, which lie on a disk (`disk`) or in a bucket (`s3`).
 
 A key is `<digest>.<generation>`: written once, never changed, never used again.
 """
@@ -21,11 +21,13 @@ KEY = re.compile(r"[0-9a-f]{64}\.[0-9a-f]{16}")
 
 
 class BlobSettings(msgspec.Struct, frozen=True):
-    """Where bytes are found again.
+    """Where the bytes of originals lie.
 
-    `mirror`: a folder laid out like `blobs/` of the data folder, such as a backup's, that lost bytes are taken from.
+    `url`: a place in a bucket, such as `s3://bucket/prefix`; without one they are in the data folder. `mirror`: a
+    folder laid out like `blobs/` of the data folder, such as a backup's, that lost bytes are taken from.
     """
 
+    url: str = ""
     mirror: str = ""
 
 
@@ -84,8 +86,8 @@ class BlobStore(Protocol):
     async def file(self, key: str) -> FileIO:
         """A file with the bytes of the key, to be read only and closed by the caller. Raises: Unavailable."""
 
-    def read_now(self, key: str, start: int, end: int) -> bytes:
-        """Bytes start (inclusive) to end (exclusive), read at once on the calling thread: for small pieces only.
+    async def read(self, key: str, start: int, end: int) -> bytes:
+        """Bytes start (inclusive) to end (exclusive), for small pieces only: a disk is read without letting go.
 
         Raises: Unavailable (also when the key is gone).
         """

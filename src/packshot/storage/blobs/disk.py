@@ -86,8 +86,11 @@ class DiskBlobs:
         except OSError as error:
             raise Unavailable("blob store") from error
 
-    def read_now(self, key: str, start: int, end: int) -> bytes:
-        """See `BlobStore.read_now`."""
+    async def read(self, key: str, start: int, end: int) -> bytes:
+        """See `BlobStore.read`."""
+        return self._read(key, start, end)
+
+    def _read(self, key: str, start: int, end: int) -> bytes:
         try:
             descriptor = os.open(self.path(key), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
@@ -105,24 +108,18 @@ class DiskBlobs:
         """See `BlobStore.stream`."""
         for first in range(start, end, STREAM_PIECE_BYTES):
             last = min(first + STREAM_PIECE_BYTES, end)
-            yield await self._staging.in_thread(partial(self.read_now, key, first, last))
+            yield await self._staging.in_thread(partial(self._read, key, first, last))
 
     def scan(self, key: str) -> AsyncIterator[bytes]:
         """See `BlobStore.scan`."""
         path = self.path(key)
         if not path.parent.is_dir():  # a disk is not mounted, which is no file's fault
             raise Unavailable("blob store")
-        return self._scan(path)
+        return _scan(self._staging, path)
 
     def scan_copy(self, key: str) -> AsyncIterator[bytes]:
         """See `BlobStore.scan_copy`."""
-        return self._scan(self._mirror and _copy_of(self._mirror / key[:2] / key))
-
-    async def _scan(self, path: Path | None) -> AsyncIterator[bytes]:
-        start = 0
-        while path and (piece := await self._staging.in_thread(partial(_read_anew, path, start))):
-            yield piece
-            start += len(piece)
+        return scan_mirror(self._staging, self._mirror, key)
 
     async def delete(self, key: str) -> None:
         """See `BlobStore.delete`."""
@@ -133,6 +130,18 @@ class DiskBlobs:
         folders = [self._blobs / f"{number:02x}" for number in range(256)]
         names = await self._staging.in_thread(lambda: self._staging.old_names(folders, older_than_s))
         return [name for name in names if KEY.fullmatch(name)]  # whatever else lies there is not ours
+
+
+def scan_mirror(staging: Staging, mirror: Path | None, key: str) -> AsyncIterator[bytes]:
+    """All bytes of the key's copy in a folder laid out like `blobs/`; see `BlobStore.scan_copy`."""
+    return _scan(staging, mirror and _copy_of(mirror / key[:2] / key))
+
+
+async def _scan(staging: Staging, path: Path | None) -> AsyncIterator[bytes]:
+    start = 0
+    while path and (piece := await staging.in_thread(partial(_read_anew, path, start))):
+        yield piece
+        start += len(piece)
 
 
 def _copy_of(path: Path) -> Path | None:

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from pathlib import Path
 from uuid import uuid4
 
 import obstore
@@ -17,6 +18,7 @@ from obstore.store import S3Store
 
 from packshot.domain.errors import Unavailable
 from packshot.storage.blobs import KEY, Bytes, Staged
+from packshot.storage.blobs.disk import scan_mirror
 from packshot.storage.blobs.staging import Staging
 
 PIECE_BYTES = 256 * 1024
@@ -44,8 +46,9 @@ def open_bucket(url: str) -> S3Store:
 class S3Blobs:
     """Blobs as `blobs/<first two digits>/<key>` below the prefix of a bucket."""
 
-    def __init__(self, bucket: S3Store, staging: Staging) -> None:
+    def __init__(self, bucket: S3Store, staging: Staging, mirror: Path | None = None) -> None:
         self._bucket = bucket
+        self._mirror = mirror
         self._staging = staging
         self.stage, self.append, self.view = staging.stage, staging.append, staging.view
         self.opened, self.discard, self.sweep_staging = staging.opened, staging.discard, staging.sweep
@@ -90,15 +93,18 @@ class S3Blobs:
             copy.flush()
             return io.FileIO(f"/proc/self/fd/{copy.fileno()}")
 
-    def read_now(self, key: str, start: int, end: int) -> bytes:
-        """See `BlobStore.read_now`."""
+    async def read(self, key: str, start: int, end: int) -> bytes:
+        """See `BlobStore.read`."""
         if start == end:
             return b""
         try:
             with _translating():
-                return _exactly(bytes(obstore.get_range(self._bucket, _name(key), start=start, end=end)), end - start)
+                data = bytes(await obstore.get_range_async(self._bucket, _name(key), start=start, end=end))
         except FileNotFoundError as error:
             raise Unavailable("blob store") from error
+        if len(data) != end - start:
+            raise Unavailable("blob store")
+        return data
 
     def location(self, key: str) -> None:
         """See `BlobStore.location`."""
@@ -106,13 +112,7 @@ class S3Blobs:
     async def stream(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
         """See `BlobStore.stream`."""
         for first in range(start, end, PIECE_BYTES):
-            last = min(first + PIECE_BYTES, end)
-            try:
-                with _translating():
-                    piece = await obstore.get_range_async(self._bucket, _name(key), start=first, end=last)
-            except FileNotFoundError as error:
-                raise Unavailable("blob store") from error
-            yield _exactly(bytes(piece), last - first)
+            yield await self.read(key, first, min(first + PIECE_BYTES, end))
 
     async def scan(self, key: str) -> AsyncIterator[bytes]:
         """See `BlobStore.scan`."""
@@ -121,8 +121,8 @@ class S3Blobs:
             yield piece
 
     def scan_copy(self, key: str) -> AsyncIterator[bytes]:
-        """See `BlobStore.scan_copy`: buckets look after their copies themselves."""
-        return self.stream(key, 0, 0)
+        """See `BlobStore.scan_copy`."""
+        return scan_mirror(self._staging, self._mirror, key)
 
     async def delete(self, key: str) -> None:
         """See `BlobStore.delete`."""
@@ -151,12 +151,6 @@ class S3Blobs:
 
 def _name(key: str) -> str:
     return f"blobs/{key[:2]}/{key}"
-
-
-def _exactly(data: bytes, size_bytes: int) -> bytes:
-    if len(data) != size_bytes:
-        raise Unavailable("blob store")
-    return data
 
 
 @contextmanager
