@@ -58,9 +58,14 @@ class Door:
         return self.call("product.add", fields={"iblockId": 1, "name": "Mug"})
 
     def images(self) -> set[int]:
-        answer = self.call("productImage.list", productId=self.product_id)
-        assert answer.status_code == 200, answer.text
-        return {image["id"] for image in answer.json()["result"]["productImages"]}
+        ids: set[int] = set()
+        start: int | None = 0
+        while start is not None:
+            answer = self.call("productImage.list", productId=self.product_id, start=start)
+            assert answer.status_code == 200, answer.text
+            ids |= {image["id"] for image in answer.json()["result"]["productImages"]}
+            start = answer.json().get("next")
+        return ids
 
 
 def is_unavailable(answer: httpx.Response) -> bool:
