@@ -110,10 +110,12 @@ def _files(
     """Where originals and renditions lie, made where needed, and what their disk has set aside. Raises: OSError."""
     reserve = Reserve(folder / data_folder.RESERVE, settings.disk.reserve_bytes)
     mirror = Path(settings.blobs.mirror) if settings.blobs.mirror else None
-    blobs: DiskBlobs | S3Blobs = DiskBlobs(folder, threads, failed, mirror=mirror, reserve=reserve)
+    blobs: DiskBlobs | S3Blobs
     if settings.blobs.url:
         staging = Staging(folder / "staging", threads, failed, reserve=reserve)
         blobs = S3Blobs(open_bucket(settings.blobs.url), staging, mirror)
+    else:
+        blobs = DiskBlobs(folder, threads, failed, mirror=mirror, reserve=reserve)
     blobs.prepare()
     cache = folder / data_folder.RENDITIONS
     return blobs, Renditions(cache, settings.renditions.cache_bytes, threads, Files(reserve)), reserve

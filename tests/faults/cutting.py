@@ -34,8 +34,9 @@ from packshot.services.core import Core
 from packshot.services.idempotency import Key, once
 from packshot.services.originals import Upload
 from packshot.storage.folder import DATABASE, KEY_FILE
-from packshot.storage.snapshots import Target, find_manifest, key_of
+from packshot.storage.snapshots import Target
 from packshot.storage.snapshots import digest_of as digest_of_file
+from packshot.storage.targets import find_manifest, key_of
 from receiver import PRIVATE
 from stock import CALLER, LONE
 

@@ -74,9 +74,9 @@ async def back_up(core: Core) -> set[str]:
     """The steps of services/backup.py on the store; the keys that were lost on the way."""
     hold_id = await core.db.write(partial(backup.take_hold, expires_at=core.now() + 1_000_000, now=core.now()))
     lost = set()
-    for _, key, size_bytes, state in await blob_rows.of_blobs(core.db, 0, 100):
-        if state == "live" and await core.blobs.find_size(key) != size_bytes:
-            lost.add(key)
+    for blob in await blob_rows.walk(core.db, 0, 100):
+        if blob.state == "live" and await core.blobs.find_size(blob.key) != blob.size_bytes:
+            lost.add(blob.key)
     await core.db.write(partial(backup.drop_hold, hold_id=hold_id))
     return lost
 

@@ -121,7 +121,7 @@ async def test_nothing_can_be_done_that_has_no_name(core: Core) -> None:
 
 
 async def test_blanked_lines_tell_no_longer_how_an_image_was_called(core: Core) -> None:
-    count = await core.db.write(lambda tx: audit.blank(tx, 1, [5, *range(1_000, 1_600)]))
+    count = await core.db.write(lambda tx: audit.blank_image(tx, 1, 5))
 
     entries = await audit.of_entries(core.db, 1, Sought(image_id=5), 10)
     assert count == 2
@@ -182,7 +182,7 @@ async def test_no_question_walks_the_log(
     del core
     statements.clear()
     await ids(watched, **sought)
-    await watched.db.write(lambda tx: audit.blank(tx, 1, [5, 6]))
+    await watched.db.write(lambda tx: audit.blank_image(tx, 1, 5))
     await watched.db.write(lambda tx: audit.purge(tx, 10, 99, 1))
 
     assert walks(tmp_path / "data" / DATABASE, statements) == []

@@ -24,9 +24,9 @@ def backup(
     data: Data = DEFAULT_DATA,
     config_file: Config = None,
 ) -> None:
-    """Add a snapshot of the store to a folder of backups; a server may go on serving. Exit code 1: pictures are lost.
+    """Add a snapshot of the store to those in TARGET; a server may go on serving. Exit code 1: pictures are lost.
 
-    Only pictures that the folder lacks are copied. Backups hold the store's secrets.
+    Only pictures that are not there yet are copied. Backups hold the store's secrets.
     """
     require_store(data)
     settings = config.load(config_file)

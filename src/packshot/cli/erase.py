@@ -120,8 +120,8 @@ async def _go_on(core: Core, place: tuple[Path, Path | None], sought: Sought) ->
     """Finish what an erasure had left that was stopped; where there is nothing to do either, say what is wrong."""
     if not await erasing.is_finished(core):
         typer.echo("It is gone from the database already; what was left of an erasure is done now.")
-        return await _finish(core, place, sought, Erased({}, await erasing.left_keys(core), [], [], 0))
-    for line in await _copies(core, place, sought, Erased({}, [], [], [], 0)):
+        return await _finish(core, place, sought, Erased(keys=await erasing.left_keys(core)))
+    for line in await _copies(core, place, sought, Erased()):
         typer.echo(line)
     if sought.is_account:
         raise NotFound("account", sought.account)

@@ -13,11 +13,10 @@ from packshot.domain.access import Principal
 from packshot.domain.trash import Deletion
 from packshot.services import restoring, setup
 from packshot.services.core import Core
-from packshot.services.restoring import PAGE, Restored
+from packshot.services.restoring import NEWEST, PAGE, Restored
 
 cli = typer.Typer(help="What was deleted: look at it, take it back, give it up.", no_args_is_help=True)
 
-_NEWEST = 2**62
 _Id = Annotated[int, typer.Argument(metavar="DELETION", help="Its number, as the list shows it.")]
 
 
@@ -37,7 +36,7 @@ def _with_caller(
 def list_(
     data: Data = DEFAULT_DATA,
     account: Account = setup.ACCOUNT,
-    before: Annotated[int, typer.Option(metavar="DELETION", help="Only those before this one.")] = _NEWEST,
+    before: Annotated[int, typer.Option(metavar="DELETION", help="Only those before this one.")] = NEWEST,
     config_file: Config = None,
 ) -> None:
     """Print the latest deletions of an account: number, day, how many things, by which call and by whom."""
@@ -48,7 +47,7 @@ def list_(
     if len(found) == PAGE:
         typer.echo(f"{PAGE} deletions are shown: for older ones add --before {found[-1].id}", err=True)
     elif not found:
-        typer.echo("there is no deletion" + ("" if before == _NEWEST else f" before {before}"), err=True)
+        typer.echo("there is no deletion" + ("" if before == NEWEST else f" before {before}"), err=True)
 
 
 def _shown(deletion: Deletion) -> str:

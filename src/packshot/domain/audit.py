@@ -23,7 +23,7 @@ class Deed(msgspec.Struct, frozen=True):
 
 
 class Touched(msgspec.Struct, frozen=True):
-    """An image that something was done to, as it was called by then.
+    """An image that something was done to, as it was called by then; with the id 0 all of the account.
 
     `details` say more, in JSON, or nothing.
     """
@@ -36,7 +36,10 @@ class Touched(msgspec.Struct, frozen=True):
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One line of the log; `guid`, `name` and `details` are empty once the image was erased."""
+    """One line of the log, `at` in Unix microseconds.
+
+    `guid`, `name` and `details` are empty once the image was erased; `image_id` is 0 where all of the account was.
+    """
 
     id: int
     at: int

@@ -34,6 +34,8 @@ HOLD_S = 600
 """For how long a backup that was killed keeps bytes from being deleted."""
 
 RENEW_S = 60.0
+"""How often one that runs has them kept for longer."""
+
 AT_ONCE = 16
 """How many blobs are copied at once: most of the time goes into waiting for the disk."""
 
@@ -82,12 +84,11 @@ class Restored(msgspec.Struct, frozen=True):
 
 
 async def back_up(core: Core, folder: Path, target: str | Path, keep: int | None, told: Told) -> Backup:
-    """Add a snapshot of the store in *folder* to those in *target*, a folder or an address like `s3://bucket/prefix`.
+    """Add a snapshot of the store in *folder* to those in *target*; *keep* that many of them, or all.
 
-    *keep* that many of them, or all.
-
-    Everything acknowledged before is in it, and nothing half-done. A server may go on serving meanwhile. Killed at any
-    moment it leaves the snapshots that were there; the next one goes on with the blobs that were copied.
+    *target* is a folder or an address like `s3://bucket/prefix`. Everything acknowledged before is in it, and nothing
+    half-done. A server may go on serving meanwhile. Killed at any moment it leaves the snapshots that were there; the
+    next one goes on with the blobs that were copied.
 
     Raises:
         BackupUnusable: *target* cannot be used or written to, or the database is damaged.
@@ -120,7 +121,7 @@ def _require_apart(there: Place, folder: Path) -> None:
 def _require_ours(there: Place, folder: Path) -> None:
     """Raises: BackupUnusable."""
     for name in there.names()[-1:]:
-        if snapshots.key_of(there, name) != (folder / KEY_FILE).read_bytes():
+        if targets.key_of(there, name) != (folder / KEY_FILE).read_bytes():
             raise BackupUnusable(f"{there} holds the backups of another store: name another place")
 
 
@@ -212,14 +213,14 @@ async def _copy_all(db: Database, source: BlobStore, target: BlobStore, told: To
     total, seen, after = await rows.count_wanted(db), 0, 0
     sizes: list[int] = []
     lost: list[str] = []
-    while batch := await blob_rows.of_blobs(db, after, AT_ONCE):
-        after, wanted = batch[-1][0], [row for row in batch if row[3] != "doomed"]
-        done = await asyncio.gather(*(_copy(source, target, key, size_bytes) for _, key, size_bytes, _ in wanted))
-        for (blob_id, key, _, state), copied_bytes in zip(wanted, done, strict=True):
-            if copied_bytes is None and state == "live":
-                await db.write(partial(blob_rows.mark_corrupt, blob_id=blob_id))
-                shown = ", ".join(await images.of_blob(db, blob_id, SHOWN))
-                lost.append(f"blob {key} is missing or damaged ({shown or 'no image'})")
+    while batch := await blob_rows.walk(db, after, AT_ONCE):
+        after, wanted = batch[-1].id, [blob for blob in batch if blob.state != "doomed"]
+        done = await asyncio.gather(*(_copy(source, target, blob.key, blob.size_bytes) for blob in wanted))
+        for blob, copied_bytes in zip(wanted, done, strict=True):
+            if copied_bytes is None and blob.state == "live":
+                await db.write(partial(blob_rows.mark_corrupt, blob_id=blob.id))
+                shown = ", ".join(await images.of_blob(db, blob.id, SHOWN))
+                lost.append(f"blob {blob.key} is missing or damaged ({shown or 'no image'})")
         sizes += [size for size in done if size]
         seen += len(wanted)
         told("blobs", seen, total)
@@ -263,7 +264,7 @@ def _writing_to(place: str) -> Iterator[None]:
 async def _prune(there: Place, blobs: BlobStore) -> int:
     """Delete the blobs that no snapshot names; return how many. Raises: BackupUnusable."""
     count = 0
-    with snapshots.naming(there) as is_named:
+    with targets.naming(there) as is_named:
         for key in await blobs.of_keys(0):
             if not is_named(key):
                 await blobs.delete(key)
@@ -287,7 +288,7 @@ async def restore(
     """
     there = targets.at(target)
     name = _chosen(there, snapshot)
-    manifest = snapshots.find_manifest(there, name)
+    manifest = targets.find_manifest(there, name)
     if manifest.migration > migrations.steps()[-1][0]:
         raise BackupUnusable(
             f"snapshot {name} was made by Packshot {manifest.packshot}, a newer version: restore it with that one"
@@ -301,7 +302,7 @@ async def restore(
         source = (there, name, kept)
         copied, epoch = await _bring_back(source, folder, path, now, told, despite_damage=despite_damage)
         await asyncio.to_thread(_sealed, path)
-        snapshots.write(folder / f"{KEY_FILE}.part", snapshots.key_of(there, name))
+        snapshots.write(folder / f"{KEY_FILE}.part", targets.key_of(there, name))
         path.rename(folder / DATABASE)
         flush(folder)
         (folder / f"{KEY_FILE}.part").rename(folder / KEY_FILE)
@@ -336,6 +337,6 @@ async def _bring_back(
                     f"{len(copied.lost)} blobs of snapshot {name} are damaged, and nothing was restored: {shown}."
                     " Restore another one with --snapshot, or with --despite-damage what is left of this one"
                 )
-            taken_at = snapshots.find_manifest(there, name).taken_at
+            taken_at = targets.find_manifest(there, name).taken_at
             await db.write(partial(erasing.note_backup, target=there.place, name=name, at=taken_at))
             return copied, await db.write(partial(rows.begin_epoch, taken_at=taken_at, now=now))

@@ -37,15 +37,15 @@ _MINUTE = 60_000_000
 class Erased(msgspec.Struct, frozen=True):
     """What went, by words; `keys` are those of the bytes. `kept`: the images that need some of the bytes, too.
 
-    `elsewhere`: addresses with somebody else where files of it lie. `made_at`: when the first of it was made.
-    `given_up`: upkeep may have bytes of it to delete still, of which nobody knows that they were its.
+    `elsewhere`: addresses with somebody else where files of it lie. `made_at`: when the first of it was made, in Unix
+    microseconds. `given_up`: upkeep may have bytes of it to delete still, of which nobody knows that they were its.
     """
 
-    counts: dict[str, int]
-    keys: list[str]
-    kept: list[str]
-    elsewhere: list[str]
-    made_at: int
+    counts: dict[str, int] = {}
+    keys: list[str] = []
+    kept: list[str] = []
+    elsewhere: list[str] = []
+    made_at: int = 0
     given_up: bool = False
 
 
@@ -63,7 +63,7 @@ class Finished(msgspec.Struct, frozen=True):
 
 
 class Copies(msgspec.Struct, frozen=True):
-    """Who has, or may have, what was erased, in sentences; `targets` are the folders of backups among them."""
+    """Who has, or may have, what was erased, in sentences; `targets` are the places of backups among them."""
 
     told: list[str]
     targets: list[str]
@@ -103,7 +103,7 @@ async def erase_images(core: Core, caller: Principal, images: Collection[Erasabl
         digests = {await rows.digest_of(tx, image.blob_id) for image in there if image.blob_id is not None}
         for image in there:
             counts.update(await rows.remove_image(tx, caller.account_id, image))
-            counts["lines of the audit log blanked"] += await log.blank(tx, caller.account_id, [image.id])
+            counts["lines of the audit log blanked"] += await log.blank_image(tx, caller.account_id, image.id)
             await audit.note(tx, caller, "erased", [Touched(image.id, "", "", image.product_id)], now)
             if image.deletion_id is None and not image.given_up:
                 await _tell(tx, caller, image, now)
@@ -157,7 +157,7 @@ async def erase_account(core: Core, caller: Principal, name: str) -> Erased:
         ):
             pass
     await core.db.write(work, makes_room=True)
-    return Erased(counts, await left_keys(core), [], [], 0)
+    return Erased(counts, await left_keys(core))
 
 
 async def left_keys(core: Core) -> list[str]:
@@ -211,6 +211,7 @@ async def find_copies(
     digests = {key.partition(".")[0] for key in keys}
     told, places = [], []
     for target, known in (await rows.of_backups(core.db)).items():
+        # A backup notes the time before it copies the database.
         late = {name for name, taken_at in known.items() if taken_at > made_at - _MINUTE}
         if found := await asyncio.to_thread(_in_backups, target, late, sought, digests):
             told += found
@@ -218,7 +219,7 @@ async def find_copies(
     if await rows.is_held(core.db, core.now()):
         told.append("A backup is being made and may come to hold it: give this command again once it is done")
     if mirror is not None:
-        has_bytes = await asyncio.to_thread(_has_bytes, mirror, digests)
+        has_bytes = await asyncio.to_thread(rows.has_bytes, mirror, digests)
         told += [f"The mirror {mirror} has its bytes: delete them there"] if has_bytes else []
     return Copies(told, places)
 
@@ -246,10 +247,3 @@ def _in_snapshot(there: Place, name: str, sought: Sought) -> str:
             return "holds it" if rows.tells_of(snapshot / DATABASE, sought) else ""
     except BackupUnusable as error:
         return f"may hold it, and cannot be read: {error}"
-
-
-def _has_bytes(folder: Path, digests: Collection[str]) -> bool:
-    try:
-        return rows.has_bytes(folder, digests)
-    except OSError:
-        return True  # nobody knows

@@ -14,9 +14,11 @@ from packshot.services import audit, events, images
 from packshot.services.core import Core
 from packshot.services.trash import take_selection
 from packshot.storage import catalogs, inventory, library, products, property_values, selections, trash
-from packshot.storage.database import Tx
+from packshot.storage.database import Reads, Tx
 
 PAGE = 50
+NEWEST = 2**62
+"""More than the id of any deletion."""
 
 
 class Restored(msgspec.Struct, frozen=True):
@@ -40,7 +42,7 @@ class _Hand(msgspec.Struct, frozen=True):
     looks: dict[int, None]
 
 
-async def of_deletions(core: Core, caller: Principal, before_id: int = 2**62) -> list[Deletion]:
+async def of_deletions(core: Core, caller: Principal, before_id: int = NEWEST) -> list[Deletion]:
     """The latest deletions before that id, newest first, `PAGE` at most. Raises: Forbidden, Unavailable."""
     require_right(caller, "image:read")
     return await trash.of_deletions(core.db, caller.account_id, before_id, PAGE)
@@ -88,7 +90,7 @@ async def restore(
     return await core.db.write(work)
 
 
-async def _deletion(reads: Any, caller: Principal, deletion_id: int) -> Deletion:
+async def _deletion(reads: Reads, caller: Principal, deletion_id: int) -> Deletion:
     deletion = await trash.find_deletion(reads, caller.account_id, deletion_id)
     if deletion is None:
         raise NotFound("deletion", deletion_id)
@@ -140,9 +142,14 @@ async def _sections(tx: Tx, hand: _Hand, item: Item) -> list[dict[str, Any]]:
 async def _require_product(tx: Tx, hand: _Hand, product_id: int, what: str) -> None:
     if await products.find_catalog_of(tx, hand.caller.account_id, product_id) is not None:
         return
-    lies = await trash.find_item(tx, hand.caller.account_id, "product", product_id)
-    hint = f"lies in the trash: restore deletion {lies} first" if lies else "is gone for good"
-    raise Conflict(f"The product {product_id}, to which {what} belongs, {hint}")
+    where = await _where(tx, hand, "product", product_id)
+    raise Conflict(f"The product {product_id}, to which {what} belongs, {where}")
+
+
+async def _where(tx: Tx, hand: _Hand, kind: What, item_id: int) -> str:
+    """Where something is that is not there, and what to do about it."""
+    lies = await trash.find_item(tx, hand.caller.account_id, kind, item_id)
+    return f"lies in the trash: restore deletion {lies} first" if lies else "is gone for good"
 
 
 async def _stays_alone(tx: Tx, hand: _Hand, product_id: int, what: str) -> bool:
@@ -219,9 +226,8 @@ async def _place(tx: Tx, hand: _Hand, item: Item) -> None:
 async def _inventory_product(tx: Tx, hand: _Hand, item: Item) -> None:
     (row,) = item.rows["inventory_product"]
     if not await library.of_ids(tx, hand.caller.account_id, [row["image_id"]]):
-        lies = await trash.find_item(tx, hand.caller.account_id, "image", row["image_id"])
-        hint = f"lies in the trash: restore deletion {lies} first" if lies else "is gone for good"
-        raise Conflict(f"The image {row['image_id']}, of which {item.name} is sold, {hint}")
+        where = await _where(tx, hand, "image", row["image_id"])
+        raise Conflict(f"The image {row['image_id']}, of which {item.name} is sold, {where}")
     for table in ("inventory_product", "inventory_link"):
         await trash.put_back(tx, table, item.rows[table])
 

@@ -22,7 +22,6 @@ from packshot.domain.libraries import Library, LibraryImage
 from packshot.domain.originals import Original
 from packshot.services import audit, events
 from packshot.services.core import Core
-from packshot.storage import audit as log
 from packshot.storage import blob_rows, images, library, scrubs, trash
 from packshot.storage.blob_rows import BlobRow
 from packshot.storage.blobs import new_key
@@ -179,7 +178,7 @@ async def note_repaired(tx: Tx, place: tuple[int, int], now: int) -> None:
 async def _write_down(tx: Tx, place: tuple[int, int], action: Action, now: int) -> list[LibraryImage]:
     """Note it for the images of a blob, in the trash too; return those that are not there."""
     shown = await library.of_blob(tx, *place)
-    images = [*map(audit.of_image, shown), *await log.in_trash(tx, *place)]
+    images = [*map(audit.of_image, shown), *await trash.images_of_blob(tx, *place)]
     await audit.note(tx, server_for(place[0]), action, images, now)
     return shown
 

@@ -36,15 +36,6 @@ def _insertion(count: int) -> str:
     )
 
 
-async def in_trash(reads: Reads, account_id: int, blob_id: int) -> list[Touched]:
-    """The account's images in the trash whose bytes are those of that blob."""
-    rows = await reads.all(
-        "SELECT item_id, name, title FROM trash WHERE blob_id = ?1 AND +account_id = ?2 ORDER BY id",
-        blob_id, account_id,
-    )  # fmt: skip
-    return [Touched(*row) for row in rows]
-
-
 async def of_called(reads: Reads, account_id: int, name: int | str) -> dict[int, tuple[Touched, int]]:
     """By id, the images that the log calls by that id or guid: as it did last, and when it first told of them."""
     column = "image_id" if isinstance(name, int) else "guid"
@@ -81,17 +72,10 @@ async def of_entries(reads: Reads, account_id: int, sought: Sought, limit: int) 
     return [Entry(*row) for row in rows]
 
 
-async def blank(tx: Tx, account_id: int, image_ids: Sequence[int]) -> int:
-    """Let the log no longer say how these images were called; return how many lines did."""
-    count = 0
-    for first in range(0, len(image_ids), _AT_ONCE):
-        some = image_ids[first : first + _AT_ONCE]
-        count += await tx.run(
-            "UPDATE audit SET guid = '', name = '', details = ''"
-            f" WHERE account_id = ?1 AND image_id IN ({placeholders(2, some)})",
-            account_id, *some,
-        )  # fmt: skip
-    return count
+async def blank_image(tx: Tx, account_id: int, image_id: int) -> int:
+    """Let the log no longer say how an image was called; return how many lines did."""
+    sql = "UPDATE audit SET guid = '', name = '', details = '' WHERE account_id = ?1 AND image_id = ?2"
+    return await tx.run(sql, account_id, image_id)
 
 
 async def blank_account(tx: Tx, account_id: int) -> int:

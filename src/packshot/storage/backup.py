@@ -120,6 +120,12 @@ def seal(path: Path) -> None:
         connection.execute("PRAGMA journal_mode = DELETE").fetchall()
 
 
+def open_copy(path: Path) -> sqlite3.Connection:
+    """The database of a snapshot, to be read only. Raises: sqlite3.DatabaseError."""
+    # Immutable, so that nothing is ever made beside it or changed in it.
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+
+
 @contextmanager
 def explaining(what: str) -> Iterator[None]:
     """Say what cannot be done where the database fails in the block. Raises: BackupUnusable."""

@@ -197,11 +197,6 @@ async def count_formats(reads: Reads) -> dict[str, int]:
     return {row[0]: row[1] for row in rows}
 
 
-async def of_blobs(reads: Reads, after_id: int, limit: int) -> list[tuple[int, str, int, str]]:
-    """(id, key, size, state) of blobs by id, for walks over the whole store."""
-    return [(row.id, row.key, row.size_bytes, row.state) for row in await walk(reads, after_id, limit)]
-
-
 async def walk(reads: Reads, after_id: int, limit: int) -> list[BlobRow]:
     """The next blobs by id, for walks over the whole store."""
     return [BlobRow(*row) for row in await reads.all(f"{_ROW} WHERE id > ?1 ORDER BY id LIMIT ?2", after_id, limit)]

@@ -3,6 +3,7 @@
 A snapshot is there once its manifest is, which is written last and deleted first.
 """
 
+import errno
 import os
 import tempfile
 import threading
@@ -11,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
@@ -20,9 +20,8 @@ from packshot.storage.backup import BackupUnusable
 from packshot.storage.blobs.s3 import PART_BYTES, S3Blobs, open_bucket
 from packshot.storage.blobs.staging import Staging
 from packshot.storage.folder import DATABASE, KEY_FILE, LOCK_FILE
-from packshot.storage.snapshots import MANIFEST, NAME
+from packshot.storage.snapshots import MANIFEST, NAME, SNAPSHOTS
 
-_SNAPSHOTS: Final = "snapshots"
 RENEW_S = 60.0
 STALE_S = 600.0
 """A lock that was not renewed for so long is that of a backup that was killed."""
@@ -32,17 +31,17 @@ class BucketTarget:
     """A place in a bucket for backups, named by an address like `s3://bucket/prefix`."""
 
     def __init__(self, url: str) -> None:
-        self.place = self._url = url.rstrip("/")
-        with _explaining(self._url):
-            self._bucket = open_bucket(self._url)
+        self.place = url.rstrip("/")
+        with _explaining(self.place):
+            self._bucket = open_bucket(self.place)
 
     def __str__(self) -> str:
-        return self._url
+        return self.place
 
     @contextmanager
     def held(self) -> Iterator[None]:
         """See `snapshots.Target.held`. Whatever else lies in the bucket is left alone."""
-        with _explaining(self._url):
+        with _explaining(self.place):
             self._lock()
         over = threading.Event()
         renewing = threading.Thread(target=self._renew, args=(over,), daemon=True)
@@ -67,7 +66,7 @@ class BucketTarget:
             obstore.delete(self._bucket, probe)
             if now - there["last_modified"] < timedelta(seconds=STALE_S):
                 raise BackupUnusable(
-                    f"another backup into {self._url} is running, or was killed in the last {STALE_S / 60:.0f} minutes"
+                    f"another backup into {self.place} is running, or was killed in the last {STALE_S / 60:.0f} minutes"
                 ) from None
             obstore.put(self._bucket, LOCK_FILE, own)
 
@@ -84,8 +83,8 @@ class BucketTarget:
 
     def names(self) -> list[str]:
         """See `snapshots.Target.names`."""
-        with _explaining(self._url):
-            paths = [one["path"] for one in obstore.list(self._bucket, prefix=_SNAPSHOTS).collect()]
+        with _explaining(self.place):
+            paths = [one["path"] for one in obstore.list(self._bucket, prefix=SNAPSHOTS).collect()]
         names = (path.split("/")[1] for path in paths if path.endswith(f"/{MANIFEST}"))
         return sorted(name for name in names if NAME.fullmatch(name))
 
@@ -94,13 +93,13 @@ class BucketTarget:
         """See `snapshots.Target.making`."""
         with tempfile.TemporaryDirectory(prefix="packshot-") as place:
             yield Path(place)
-            with _explaining(self._url):
+            with _explaining(self.place):
                 for file in (DATABASE, KEY_FILE, MANIFEST):
                     obstore.put(self._bucket, _path(name, file), Path(place) / file)
 
     def remove(self, name: str) -> None:
         """See `snapshots.Target.remove`."""
-        with _explaining(self._url):
+        with _explaining(self.place):
             for file in (MANIFEST, KEY_FILE, DATABASE):
                 obstore.delete(self._bucket, _path(name, file))
 
@@ -115,7 +114,7 @@ class BucketTarget:
 
     def read(self, name: str, file: str) -> bytes:
         """See `snapshots.Target.read`."""
-        with _explaining(self._url):
+        with _explaining(self.place):
             return bytes(obstore.get(self._bucket, _path(name, file)).bytes())
 
     @contextmanager
@@ -123,7 +122,7 @@ class BucketTarget:
         """See `snapshots.Target.fetched`."""
         with tempfile.TemporaryDirectory(prefix="packshot-") as place:
             for file in (DATABASE, KEY_FILE):
-                with _explaining(self._url), (Path(place) / file).open("wb") as copy:
+                with _explaining(self.place), (Path(place) / file).open("wb") as copy:
                     size_bytes = obstore.head(self._bucket, _path(name, file))["size"]
                     for start in range(0, size_bytes, PART_BYTES):  # each part has its own time to arrive in
                         end = min(start + PART_BYTES, size_bytes)
@@ -132,7 +131,7 @@ class BucketTarget:
 
 
 def _path(name: str, file: str) -> str:
-    return f"{_SNAPSHOTS}/{name}/{file}"
+    return f"{SNAPSHOTS}/{name}/{file}"
 
 
 @contextmanager
@@ -140,5 +139,7 @@ def _explaining(url: str) -> Iterator[None]:
     """A bucket that does not answer, in words; a missing object is a FileNotFoundError."""
     try:
         yield
+    except FileNotFoundError:
+        raise FileNotFoundError(errno.ENOENT, "No such object", url) from None
     except BaseError as error:
         raise BackupUnusable(f"{url} cannot be used: {str(error).partition(chr(10))[0]}") from error

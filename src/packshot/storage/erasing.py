@@ -13,7 +13,7 @@ import msgspec
 
 from packshot.domain.trash import Rows
 from packshot.storage import blob_rows, library, trash
-from packshot.storage.backup import BackupUnusable
+from packshot.storage.backup import BackupUnusable, open_copy
 from packshot.storage.database import Reads, Tx
 from packshot.storage.query import placeholders
 
@@ -251,7 +251,7 @@ async def end(tx: Tx, number: int) -> None:
 
 
 async def note_backup(tx: Tx, target: str, name: str, at: int) -> None:
-    """Write down that there is a snapshot of the store in the folder *target*, taken at that moment."""
+    """Write down that there is a snapshot of the store at the place *target*, taken at that moment."""
     await tx.run(
         "INSERT INTO backup (target, snapshot, taken_at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
         target, name, at,
@@ -264,7 +264,7 @@ async def forget_backup(tx: Tx, target: str, name: str) -> None:
 
 
 async def of_backups(reads: Reads) -> dict[str, dict[str, int]]:
-    """When the snapshots that we know of were taken, by the folder they lie in and their name."""
+    """When the snapshots that we know of were taken, by the place they lie at and their name."""
     found: dict[str, dict[str, int]] = {}
     for target, name, taken_at in await reads.all("SELECT target, snapshot, taken_at FROM backup ORDER BY 1, 2"):
         found.setdefault(target, {})[name] = taken_at
@@ -279,8 +279,7 @@ async def is_held(reads: Reads, now: int) -> bool:
 def tells_of(path: Path, sought: Sought) -> bool:
     """Whether the database of a snapshot, which nobody writes to, tells of what is sought. Raises: BackupUnusable."""
     try:
-        # Immutable, so that nothing is ever made beside it.
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as db:
+        with closing(open_copy(path)) as db:
             if sought.is_account:
                 sql = "SELECT 1 FROM account WHERE id = ?1 OR name = ?2"
                 return bool(db.execute(sql, (sought.account_id, sought.account)).fetchall())
@@ -296,9 +295,12 @@ def tells_of(path: Path, sought: Sought) -> bool:
 
 
 def has_bytes(folder: Path, digests: Collection[str]) -> bool:
-    """Whether a folder laid out like `blobs/` has bytes with any of these digests. Raises: OSError."""
+    """Whether a folder laid out like `blobs/` has bytes with any of these digests; also where it cannot be read."""
     shards = [folder / shard for shard in {digest[:2] for digest in digests}]
-    names = (entry.name for shard in shards if shard.is_dir() for entry in shard.iterdir())
+    try:
+        names = [entry.name for shard in shards if shard.is_dir() for entry in shard.iterdir()]
+    except OSError:
+        return True
     return any(name.partition(".")[0] in digests for name in names)
 
 

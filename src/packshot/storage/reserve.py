@@ -13,8 +13,6 @@ from pathlib import Path
 import msgspec
 import structlog
 
-FILE = "reserve"
-
 LOOK_EVERY_S = 1.0
 """How often somebody who was refused may look whether there is room again."""
 
@@ -43,22 +41,17 @@ class Reserve:
 
     def __init__(self, path: Path, size_bytes: int) -> None:
         self._path = path
-        self._size_bytes = size_bytes
+        self.size_bytes = size_bytes
         self._lock = threading.Lock()
         self._next_look = 0.0
 
-    @property
-    def size_bytes(self) -> int:
-        """How much is to be set aside."""
-        return self._size_bytes
-
     def is_out(self) -> bool:
         """Whether it was given up and is not back: then whatever does not make room has to wait. One look at a file."""
-        return self._size_bytes > 0 and self._found_bytes() == 0
+        return self.size_bytes > 0 and self._found_bytes() == 0
 
     def held_bytes(self) -> int:
         """How much is set aside; another size than that of the settings where it was made with others."""
-        return (self._found_bytes() or 0) if self._size_bytes else 0
+        return (self._found_bytes() or 0) if self.size_bytes else 0
 
     def is_held(self) -> bool:
         """Whether any of it is there."""
@@ -96,35 +89,35 @@ class Reserve:
             self._next_look = time.monotonic() + LOOK_EVERY_S
             taken = self._fill()
         if taken:
-            _log.info("there is room on the disk again: its reserve is back", reserve_bytes=self._size_bytes)
+            _log.info("there is room on the disk again: its reserve is back", reserve_bytes=self.size_bytes)
         return taken
 
     def make(self) -> None:
         """Set it aside if it never was, where there is room; as large as it has to be. Raises: OSError."""
         with self._lock:
             found = self._found_bytes()
-            if not self._size_bytes:
+            if not self.size_bytes:
                 self._path.unlink(missing_ok=True)
-            elif found is not None and found > self._size_bytes:
-                os.truncate(self._path, self._size_bytes)
-            elif found != self._size_bytes and not self._fill():
+            elif found is not None and found > self.size_bytes:
+                os.truncate(self._path, self.size_bytes)
+            elif found != self.size_bytes and not self._fill():
                 if found == 0:
                     why = "the disk is still full: uploads are refused until there is room for its reserve"
                 else:
                     why = "there is no room to set the disk's reserve aside"
-                _log.warning(why, reserve_bytes=self._size_bytes, held_bytes=found or 0)
+                _log.warning(why, reserve_bytes=self.size_bytes, held_bytes=found or 0)
 
     def _fill(self) -> bool:
         """Take the room if it is there, and some more: else the next uploads would have it out at once."""
         found = self._found_bytes()
         try:
-            if _free_bytes(self._path) < self._size_bytes + self._size_bytes // 4:
+            if _free_bytes(self._path) < self.size_bytes + self.size_bytes // 4:
                 return False
             descriptor = os.open(self._path, _OPEN, 0o600)
         except OSError:
             return False
         try:
-            _allocate(descriptor, self._size_bytes)
+            _allocate(descriptor, self.size_bytes)
         except OSError:
             if found is None:  # an empty file would say that it is out
                 self._path.unlink(missing_ok=True)

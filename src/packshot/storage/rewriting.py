@@ -9,6 +9,7 @@ from pathlib import Path
 
 from packshot.domain.errors import StoreFull, Unavailable
 from packshot.storage.database import connect
+from packshot.storage.writer import is_full
 
 _PAUSE_S = 0.05
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
@@ -17,7 +18,7 @@ _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 def rewrite(path: Path, patience_s: float) -> bool:
     """Write the file of the database anew, with nothing in it but what its rows say, and empty its log.
 
-    Others may read and write meanwhile; writers wait as long as it takes. False where they left no room for it within
+    Others may read and write meanwhile; writers wait as long as it takes. False where they did not let go of it within
     *patience_s*. It takes its size once more beside it, and once among temporary files. Raises: StoreFull, Unavailable.
     """
     end = time.monotonic() + patience_s
@@ -37,8 +38,7 @@ def rewrite(path: Path, patience_s: float) -> bool:
                 emptied = _until(end, empty_log)
             return written and emptied
     except sqlite3.Error as error:
-        full = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
-        raise (StoreFull() if full else Unavailable("database")) from error
+        raise (StoreFull() if is_full(error) else Unavailable("database")) from error
 
 
 def _require_room(connection: sqlite3.Connection, path: Path) -> None:

@@ -8,32 +8,31 @@ import hashlib
 import os
 import re
 import shutil
-import sqlite3
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 
 from packshot.storage.backup import BackupUnusable
 from packshot.storage.blobs.disk import DiskBlobs
 from packshot.storage.erasing import has_bytes
-from packshot.storage.folder import DATABASE, KEY_FILE, LOCK_FILE, UNFINISHED, Lock, flush, is_unfinished, make
+from packshot.storage.folder import LOCK_FILE, UNFINISHED, Lock, flush, is_unfinished, make
 
 MANIFEST: Final = "manifest.json"
 FORMAT: Final = 1
-_SNAPSHOTS = "snapshots"
+SNAPSHOTS: Final = "snapshots"
 NAME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d{6}Z")
 _ASIDE, _GONE = ".part", ".gone"
-_OURS = {_SNAPSHOTS, "blobs", "staging", LOCK_FILE, "lost+found"}
+_OURS = {SNAPSHOTS, "blobs", "staging", LOCK_FILE, "lost+found"}
 
 
 class Manifest(msgspec.Struct, frozen=True):
     """What a snapshot is: when it was taken, by which version, and what is in it.
 
-    `format` is that of the folder; `taken_at` is in Unix microseconds; `migration` is the newest step of the schema;
+    `format` is that of the backups; `taken_at` is in Unix microseconds; `migration` is the newest step of the schema;
     `digest` is that of the database file; `counts` are rows by table, `lost` blobs that were damaged by then.
     """
 
@@ -54,7 +53,7 @@ class Target:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.place = str(folder.absolute())
-        self._snapshots = folder / _SNAPSHOTS
+        self._snapshots = folder / SNAPSHOTS
 
     def __str__(self) -> str:
         return str(self.folder)
@@ -125,10 +124,7 @@ class Target:
 
     def has_bytes(self, digests: Collection[str]) -> bool:
         """Whether bytes with any of these digests are among the blobs; also where nobody can tell."""
-        try:
-            return has_bytes(self.folder / "blobs", digests)
-        except OSError:
-            return True
+        return has_bytes(self.folder / "blobs", digests)
 
     def read(self, name: str, file: str) -> bytes:
         """A file of a snapshot. Raises: OSError."""
@@ -138,76 +134,6 @@ class Target:
     def fetched(self, name: str) -> Iterator[Path]:
         """A folder with the database and the key of a snapshot, until the block ends."""
         yield self.path(name)
-
-
-class Readable(Protocol):
-    """What can be read of a place for backups."""
-
-    def names(self) -> list[str]:
-        """The snapshots there are, oldest first."""
-
-    def read(self, name: str, file: str) -> bytes:
-        """A file of a snapshot. Raises: OSError."""
-
-    def fetched(self, name: str) -> AbstractContextManager[Path]:
-        """A folder with the database and the key of a snapshot."""
-
-
-def find_manifest(there: Readable, name: str) -> Manifest:
-    """What a snapshot says of itself. Raises: BackupUnusable."""
-    try:
-        manifest = msgspec.json.decode(there.read(name, MANIFEST), type=Manifest)
-    except (OSError, msgspec.DecodeError) as error:
-        raise BackupUnusable(
-            f"{there}/snapshots/{name}/{MANIFEST} is missing or damaged ({error}): restore another snapshot"
-        ) from None
-    if manifest.format > FORMAT:
-        raise BackupUnusable(f"{there} was written by Packshot {manifest.packshot}, a newer version: use that")
-    return manifest
-
-
-def key_of(there: Readable, name: str) -> bytes:
-    """The key file that a snapshot's secrets are sealed with. Raises: BackupUnusable."""
-    try:
-        return there.read(name, KEY_FILE)
-    except OSError as error:
-        raise BackupUnusable(
-            f"the key of the snapshot {there}/snapshots/{name} is lost ({error.strerror}): delete that, or use another"
-        ) from None
-
-
-@contextmanager
-def naming(there: Readable) -> Iterator[Callable[[str], bool]]:
-    """Whether any snapshot names the key of a blob. Raises: BackupUnusable, where one cannot be asked."""
-    with ExitStack() as stack:
-        opened = {}
-        for name in there.names():
-            with _blaming(there, name):
-                path = stack.enter_context(there.fetched(name)) / DATABASE
-                opened[name] = stack.enter_context(closing(_read_only(path)))
-        yield lambda key: any(_names(there, name, connection, key) for name, connection in opened.items())
-
-
-def _read_only(path: Path) -> sqlite3.Connection:
-    # Immutable, so that nothing is ever made beside it or changed in it.
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
-
-
-def _names(there: Readable, name: str, connection: sqlite3.Connection, key: str) -> bool:
-    with _blaming(there, name):
-        sql = "SELECT 1 FROM blob WHERE key = ?1 AND state IN ('live', 'corrupt')"
-        return bool(connection.execute(sql, (key,)).fetchall())
-
-
-@contextmanager
-def _blaming(there: Readable, name: str) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        raise BackupUnusable(
-            f"the snapshot {there}/snapshots/{name} is damaged ({error}), and no old blobs were removed: delete it and"
-            " back up again"
-        ) from None
 
 
 @contextmanager

@@ -155,6 +155,15 @@ async def take_out(tx: Tx, account_id: int, deletion_id: int, numbers: Sequence[
     )  # fmt: skip
 
 
+async def images_of_blob(reads: Reads, account_id: int, blob_id: int) -> list[Touched]:
+    """The account's images in the trash whose bytes are those of that blob."""
+    rows = await reads.all(
+        "SELECT item_id, name, title FROM trash WHERE blob_id = ?1 AND +account_id = ?2 ORDER BY id",
+        blob_id, account_id,
+    )  # fmt: skip
+    return [Touched(*row) for row in rows]
+
+
 _ENDED = "(SELECT id FROM deletion WHERE deleted_at <= ?1 ORDER BY deleted_at, id LIMIT ?2)"
 
 

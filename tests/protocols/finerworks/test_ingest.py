@@ -109,7 +109,7 @@ async def test_five_come_back_in_their_order_and_equal_files_are_kept_once(shop:
     assert [f"/{image['file_name']}" for image in images] == list(paths)
     assert [image["file_size"] for image in images] == [len(FILES[path]) for path in paths]
     assert len({image["private_hires_uri"] for image in images}) == 5
-    assert len(await blob_rows.of_blobs(core.db, 0, 10)) == 4
+    assert len(await blob_rows.walk(core.db, 0, 10)) == 4
 
 
 @pytest.mark.parametrize(

@@ -99,19 +99,19 @@ class BlobStore(Protocol):
         """The same bytes piece by piece, without holding up the event loop. Raises: Unavailable."""
 
     def scan(self, key: str) -> AsyncIterator[bytes]:
-        """All bytes of the key as they lie on the disk, not as memory has them, piece by piece.
+        """All bytes of the key as the disk or bucket has them, not as memory does, piece by piece.
 
         Where they are missing or cannot be read, there are none from there on. Raises: Unavailable (for other reasons).
         """
 
     def scan_copy(self, key: str) -> AsyncIterator[bytes]:
-        """The same of the second copy, of another generation perhaps; where there is none, it has no bytes."""
+        """The same of the mirror's copy, of another generation perhaps; where there is none, it has no bytes."""
 
     async def delete(self, key: str) -> None:
         """Make the key's bytes go; a key that is gone already is fine. Raises: Unavailable."""
 
     async def of_keys(self, older_than_s: float) -> list[str]:
-        """All keys whose bytes are older than that, by the store's own clock."""
+        """All keys whose bytes are older than that, by the store's own clock. Raises: Unavailable."""
 
     async def sweep_staging(self, older_than_s: float) -> int:
-        """Delete unfinished uploads older than that; return how many."""
+        """Delete unfinished uploads older than that; return how many. Raises: Unavailable."""

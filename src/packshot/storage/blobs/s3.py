@@ -34,6 +34,7 @@ def open_bucket(url: str) -> S3Store:
     """The bucket and prefix of an address like `s3://bucket/prefix`.
 
     Credentials, region and endpoint are those of the usual `AWS_*` variables, or of the machine's own role.
+    Raises: BaseError (the store's own), where it is no such address.
     """
     return S3Store.from_url(
         url,
@@ -44,7 +45,7 @@ def open_bucket(url: str) -> S3Store:
 
 
 class S3Blobs:
-    """Blobs as `blobs/<first two digits>/<key>` below the prefix of a bucket."""
+    """Blobs as `blobs/<first two digits>/<key>` below the prefix of a bucket; *mirror* is as in `DiskBlobs`."""
 
     def __init__(self, bucket: S3Store, staging: Staging, mirror: Path | None = None) -> None:
         self._bucket = bucket

@@ -125,16 +125,22 @@ def upgrade(path: Path, *, copied: bool = True) -> Upgrade | None:
     if not path.exists():
         return None
     copies: list[Path] = []
+
+    def keep() -> None:
+        if copied:
+            copies.append(_keep(path, found + 1))
+
     with _opened(path) as connection:
         found, newest = version(connection), steps()[-1][0]
         if not found:
             return None
         try:
-            applied = migrate(connection, lambda: copies.extend([_keep(path, found + 1)] if copied else []))
+            applied = migrate(connection, keep)
         except NotMigrated as error:
-            error.args = (". A copy of it is ".join(map(str, [error, *copies])),)
+            if copies:
+                error.args = (f"{error}. A copy of it is {copies[0]}",)
             raise
-    return Upgrade(found, newest, next(iter(copies), None)) if applied else None
+    return Upgrade(found, newest, copies[0] if copies else None) if applied else None
 
 
 def rehearse(path: Path, folder: Path) -> Rehearsal | None:
