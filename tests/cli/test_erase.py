@@ -1,5 +1,6 @@
 """`packshot erase`: neither a running server nor any file of the store knows afterwards what is gone."""
 
+import atexit
 import os
 import pty
 import subprocess
@@ -28,6 +29,7 @@ NAME = "anna-on-the-beach.png"
 MARK = b"nothing else has these bytes"
 PICTURE = png(40, 30) + MARK
 CLIENT = httpx.Client(timeout=30)
+atexit.register(CLIENT.close)
 
 
 def erase(folder: Path, *words: str) -> list[str]:

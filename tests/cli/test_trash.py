@@ -1,6 +1,7 @@
 """`packshot trash` beside a running server: what a client deleted comes back by one command, to the last byte."""
 
 import asyncio
+import atexit
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from serving import Server, serving
 
 COUNT, SOLD = 500, 1_200
 CLIENT = httpx.Client(timeout=60)
+atexit.register(CLIENT.close)
 
 
 def ask(server: Server, verb: str, method: str, body: dict[str, Any]) -> dict[str, Any]:
