@@ -454,6 +454,16 @@ def flip(path: Path, at: int = -1) -> None:
     path.write_bytes(content)
 
 
+async def test_a_snapshot_without_its_database_is_named(place: Place) -> None:
+    made = await place.back_up()
+    (Target(place.target).path(made.snapshot) / DATABASE).unlink()
+
+    with pytest.raises(BackupUnusable, match=f"the database of snapshot {made.snapshot} is lost"):
+        await place.restore()
+
+    assert names(place.back) == []
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [

@@ -110,6 +110,14 @@ async def test_a_snapshot_without_its_key_is_said_to_be_so_in_one_line(core: Cor
         await backup.back_up(core, tmp_path / "data", url, None, told)
 
 
+async def test_a_snapshot_without_its_database_is_named(core: Core, tmp_path: Path, url: str) -> None:
+    made = await backup.back_up(core, tmp_path / "data", url, None, told)
+    obstore.delete(open_bucket(url), f"snapshots/{made.snapshot}/packshot.sqlite3")
+
+    with pytest.raises(BackupUnusable, match=f"the database of snapshot {made.snapshot} is lost"):
+        await backup.restore(url, tmp_path / "back", None, NOW, told)
+
+
 async def test_the_backups_of_another_store_are_left_alone(core: Core, tmp_path: Path, url: str) -> None:
     await backup.back_up(core, tmp_path / "data", url, None, told)
     (tmp_path / "data" / KEY_FILE).write_bytes(b"another key")

@@ -295,6 +295,8 @@ async def restore(
         )
     with snapshots.filling(folder), _writing_to(str(folder)), there.fetched(name) as kept:
         path = folder / f"{DATABASE}.part"
+        if not (kept / DATABASE).exists():
+            raise BackupUnusable(f"the database of snapshot {name} is lost: restore another one with --snapshot")
         await asyncio.to_thread(shutil.copyfile, kept / DATABASE, path)
         if await asyncio.to_thread(snapshots.digest_of, path) != manifest.digest:
             raise BackupUnusable(f"the database of snapshot {name} is damaged: restore another one with --snapshot")

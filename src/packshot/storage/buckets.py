@@ -122,12 +122,17 @@ class BucketTarget:
         """See `snapshots.Target.fetched`."""
         with tempfile.TemporaryDirectory(prefix="packshot-") as place:
             for file in (DATABASE, KEY_FILE):
-                with _explaining(self.place), (Path(place) / file).open("wb") as copy:
-                    size_bytes = obstore.head(self._bucket, _path(name, file))["size"]
-                    for start in range(0, size_bytes, PART_BYTES):  # each part has its own time to arrive in
-                        end = min(start + PART_BYTES, size_bytes)
-                        copy.write(obstore.get_range(self._bucket, _path(name, file), start=start, end=end))
+                with suppress(FileNotFoundError):  # then it is not in the folder either
+                    self._fetch(_path(name, file), Path(place) / file)
             yield Path(place)
+
+    def _fetch(self, path: str, target: Path) -> None:
+        with _explaining(self.place):
+            size_bytes = obstore.head(self._bucket, path)["size"]
+            with target.open("wb") as copy:
+                for start in range(0, size_bytes, PART_BYTES):  # each part has its own time to arrive in
+                    end = min(start + PART_BYTES, size_bytes)
+                    copy.write(obstore.get_range(self._bucket, path, start=start, end=end))
 
 
 def _path(name: str, file: str) -> str:
