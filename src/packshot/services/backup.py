@@ -301,7 +301,7 @@ async def restore(
         if await asyncio.to_thread(snapshots.digest_of, path) != manifest.digest:
             raise BackupUnusable(f"the database of snapshot {name} is damaged: restore another one with --snapshot")
         migrations.prepare(path)
-        source = (there, name, kept)
+        source = (there, name, kept, manifest.taken_at)
         copied, epoch = await _bring_back(source, folder, path, now, told, despite_damage=despite_damage)
         await asyncio.to_thread(_sealed, path)
         snapshots.write(folder / f"{KEY_FILE}.part", targets.key_of(there, name))
@@ -323,10 +323,10 @@ def _chosen(there: Place, snapshot: str | None) -> str:
 
 
 async def _bring_back(
-    source: tuple[Place, str, Path], folder: Path, path: Path, now: int, told: Told, *, despite_damage: bool
+    source: tuple[Place, str, Path, int], folder: Path, path: Path, now: int, told: Told, *, despite_damage: bool
 ) -> tuple[Copied, int]:
     """Copy the blobs of a copied database at *path* into *folder*, and begin an epoch in it."""
-    there, name, kept = source
+    there, name, kept, taken_at = source
     with ThreadPoolExecutor(AT_ONCE) as threads, there.opened(threads) as copies:
         blobs = DiskBlobs(folder, threads, lambda _: None)
         blobs.prepare()
@@ -339,6 +339,5 @@ async def _bring_back(
                     f"{len(copied.lost)} blobs of snapshot {name} are damaged, and nothing was restored: {shown}."
                     " Restore another one with --snapshot, or with --despite-damage what is left of this one"
                 )
-            taken_at = targets.find_manifest(there, name).taken_at
             await db.write(partial(erasing.note_backup, target=there.place, name=name, at=taken_at))
             return copied, await db.write(partial(rows.begin_epoch, taken_at=taken_at, now=now))
