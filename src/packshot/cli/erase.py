@@ -29,6 +29,9 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 EXIT_UNFINISHED = 1
 _ID = re.compile(r"[0-9]{1,18}")
 
+_Place = tuple[Path, Path | None]
+"""The data folder, and the mirror of its originals if there is one."""
+
 
 @cli.command(short_help="Make an image go for good.")
 def image(
@@ -47,16 +50,16 @@ def image(
     text = name.strip().lower()
     wanted = int(text) if _ID.fullmatch(text) else text
 
-    async def use(core: Core) -> int:
+    async def use(core: Core, place: _Place) -> int:
         caller = await owner(core, account, "packshot erase image")
         sought = Sought(caller.account_id, account, *((wanted, None) if isinstance(wanted, int) else (None, wanted)))
         images = await erasing.find(core, caller.account_id, wanted)
         if not images:
-            return await _go_on(core, (data, config_file), sought)
+            return await _go_on(core, place, sought)
         _ask(text, [_described(one) for one in images], yes=yes)
         erased = await erasing.erase_images(core, caller, images)
         sought = structs.replace(sought, guid=images[0].guid, image_id=images[0].id)
-        return await _finish(core, (data, config_file), sought, erased)
+        return await _finish(core, place, sought, erased)
 
     _run(data, config_file, use)
 
@@ -75,14 +78,14 @@ def account_(
     command removes.
     """
 
-    async def use(core: Core) -> int:
+    async def use(core: Core, place: _Place) -> int:
         try:
             caller = await owner(core, name, "packshot erase account")
         except NotFound:
-            return await _go_on(core, (data, config_file), Sought(0, name))
+            return await _go_on(core, place, Sought(0, name))
         _ask(name, [f"account {name}, with its users, their credentials, products and images"], yes=yes)
         erased = await erasing.erase_account(core, caller, name)
-        code = await _finish(core, (data, config_file), Sought(caller.account_id, name), erased)
+        code = await _finish(core, place, Sought(caller.account_id, name), erased)
         lines = f"{program()} audit --account {caller.account_id} --data {quoted(data)}"
         typer.echo(f"kept  what the audit log says, without names: {lines}")
         return code
@@ -90,9 +93,11 @@ def account_(
     _run(data, config_file, use)
 
 
-def _run(data: Path, config_file: Path | None, use: Callable[[Core], Awaitable[int]]) -> None:
+def _run(data: Path, config_file: Path | None, use: Callable[[Core, _Place], Awaitable[int]]) -> None:
     require_store(data)
-    code = with_core(data, config.load(config_file), use)
+    settings = config.load(config_file)
+    place = data, Path(settings.blobs.mirror) if settings.blobs.mirror else None
+    code = with_core(data, settings, lambda core: use(core, place))
     if code:
         raise typer.Exit(code)
 
@@ -116,7 +121,7 @@ def _ask(name: str, what: list[str], *, yes: bool) -> None:
         raise stop(f"that is not {name}: nothing was erased")
 
 
-async def _go_on(core: Core, place: tuple[Path, Path | None], sought: Sought) -> int:
+async def _go_on(core: Core, place: _Place, sought: Sought) -> int:
     """Finish what an erasure had left that was stopped; where there is nothing to do either, say what is wrong."""
     if not await erasing.is_finished(core):
         typer.echo("It is gone from the database already; what was left of an erasure is done now.")
@@ -131,7 +136,7 @@ async def _go_on(core: Core, place: tuple[Path, Path | None], sought: Sought) ->
     )
 
 
-async def _finish(core: Core, place: tuple[Path, Path | None], sought: Sought, erased: Erased) -> int:
+async def _finish(core: Core, place: _Place, sought: Sought, erased: Erased) -> int:
     data, _ = place
     try:
         done = await erasing.finish(core, data, partial(calls.forget, data))
@@ -158,13 +163,10 @@ def _unfinished(why: str) -> int:
     return EXIT_UNFINISHED
 
 
-async def _copies(core: Core, place: tuple[Path, Path | None], sought: Sought, erased: Erased) -> list[str]:
+async def _copies(core: Core, place: _Place, sought: Sought, erased: Erased) -> list[str]:
     """What is out of our reach, and what to do about it."""
-    data, config_file = place
-    mirror = config.load(config_file).blobs.mirror
-    copies = await erasing.find_copies(
-        core, sought, erased.keys, made_at=erased.made_at, mirror=Path(mirror) if mirror else None
-    )
+    data, mirror = place
+    copies = await erasing.find_copies(core, sought, erased.keys, made_at=erased.made_at, mirror=mirror)
     lines = [f"mind  its file lies with somebody else: {visible(one)}" for one in erased.elsewhere]
     if erased.given_up:
         hours = (core.upkeep.young_s + core.upkeep.retention_s) // 3_600 + 1
