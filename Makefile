@@ -13,8 +13,13 @@ ARGS ?=
 serve: setup
 	@$(BIN)/packshot serve $(ARGS)
 
+# Tests of these folders run a second time, with their stores in PostgreSQL and a bucket; others, named in ARGS, do not.
+SHARED := $(addprefix tests/,storage services protocols contract delivery)
+NAMED = $(filter tests/%,$(ARGS))
+
 test: check node
 	$(BIN)/pytest --numprocesses=auto $(ARGS)
+	$(if $(filter-out $(SHARED:=%),$(NAMED)),,$(BIN)/pytest --numprocesses=auto --store=postgresql $(if $(NAMED),,$(SHARED)) $(ARGS) || [ $$? -eq 5 ])
 
 test-long: dev packages node
 	$(BIN)/pytest -m long --timeout=3600 -s $(ARGS)

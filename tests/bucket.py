@@ -81,6 +81,7 @@ def _end(server: "subprocess.Popen[bytes]", folder: Path) -> None:
 
 
 def new() -> str:
-    """The address of an empty place in the bucket."""
-    os.environ.update(environment())
+    """The address of an empty place in the bucket. A test may have set another way to the server: it is kept."""
+    for name, value in environment().items():
+        os.environ.setdefault(name, value)
     return f"s3://{BUCKET}/{uuid4().hex}"

@@ -1,10 +1,12 @@
 """Small builders for tests: products, images, time."""
 
 import hashlib
+import os
 import shutil
+import sqlite3
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from string import Template
 from typing import Any, NamedTuple
@@ -13,7 +15,9 @@ from uuid import uuid4
 import httpx
 import msgspec
 
+import bucket
 import pictures
+import postgres
 from packshot import app
 from packshot.config import Settings
 from packshot.domain.access import Principal
@@ -30,6 +34,7 @@ from packshot.storage import accounts, blob_rows, catalogs, migrations
 from packshot.storage import images as image_rows
 from packshot.storage.database import Tx
 from packshot.storage.folder import DATABASE, KEY_FILE, prepare
+from packshot.storage.homes import Home
 
 Call = Callable[..., Awaitable[Any]]
 """The fixture `call`: a method, its parameters and the status to expect; the decoded answer comes back."""
@@ -72,6 +77,23 @@ def believing(settings: Settings) -> Settings:
     return msgspec.structs.replace(settings, intake=IntakeSettings("header"), originals=OriginalSettings("keep"))
 
 
+def is_shared() -> bool:
+    """Whether this run of the tests keeps its stores in PostgreSQL and a bucket: `pytest --store=postgresql`."""
+    return os.environ.get("PACKSHOT_TESTS_STORE") == "postgresql"
+
+
+@contextmanager
+def placed(settings: Settings) -> Iterator[Settings]:
+    """*settings* with an empty place for rows and one for originals where this run of the tests keeps them."""
+    if not is_shared():
+        yield settings
+        return
+    with postgres.lent() as url:
+        database = msgspec.structs.replace(settings.database, url=url)
+        blobs = msgspec.structs.replace(settings.blobs, url=settings.blobs.url or bucket.new())
+        yield msgspec.structs.replace(settings, database=database, blobs=blobs)
+
+
 @contextmanager
 def lent_store(shelf: Path, folder: Path) -> Iterator[None]:
     """An empty store in *folder* for the block, with parts from the *shelf* that come back there, emptied.
@@ -83,6 +105,10 @@ def lent_store(shelf: Path, folder: Path) -> Iterator[None]:
     if not (shelf / DATABASE).exists():
         prepare(shelf)
         migrations.prepare(shelf / DATABASE)
+    if is_shared():
+        shutil.copyfile(shelf / KEY_FILE, folder / KEY_FILE)
+        yield
+        return
     for name in (KEY_FILE, DATABASE):
         shutil.copyfile(shelf / name, folder / name)
     used = folder / "blobs"
@@ -119,12 +145,53 @@ class Shop(NamedTuple):
 async def open_shop(folder: Path, settings: Settings) -> AsyncIterator[Shop]:
     """A new store in *folder*, for tests that share one: the fixtures make one for each test."""
     clock = Clock()
-    async with app.open_core(folder, believing(settings), fail_loudly, clock) as core:
-        seed = await setup.create_account(core)
-        assert seed is not None
-        admin = Principal(seed.account_id, seed.user_id, "administrator", setup.SCOPES, seed.webhook_id)
-        async with visiting(core, settings) as client:
-            yield Shop(core, client, clock, seed, admin)
+    with placed(believing(settings)) as here:
+        async with app.open_core(folder, here, fail_loudly, clock) as core:
+            seed = await setup.create_account(core)
+            assert seed is not None
+            admin = Principal(seed.account_id, seed.user_id, "administrator", setup.SCOPES, seed.webhook_id)
+            async with visiting(core, settings) as client:
+                yield Shop(core, client, clock, seed, admin)
+
+
+def home_of(core: Core, folder: Path) -> Home:
+    """Where the store in *folder* is at home, as whoever copies it has to know."""
+    if core.db.dialect == "sqlite":
+        return Home(folder)
+    return Home(folder, vars(core.db)["_pool"]._connect_args[0])  # noqa: SLF001 - nothing else knows its address
+
+
+async def tables_of(core: Core) -> list[str]:
+    """The tables of the store, but for those that SQLite keeps for itself."""
+    sql = {
+        "sqlite": "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'",
+        "postgresql": "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()",
+    }
+    return [row[0] for row in await core.db.all(sql[core.db.dialect])]
+
+
+async def columns_of(core: Core, table: str) -> list[str]:
+    """The columns of a table."""
+    sql = {
+        "sqlite": "SELECT name FROM pragma_table_info(?1)",
+        "postgresql": "SELECT column_name FROM information_schema.columns"
+        " WHERE table_schema = current_schema() AND table_name = ?1",
+    }
+    return [row[0] for row in await core.db.all(sql[core.db.dialect], table)]
+
+
+async def carelessly(core: Core, folder: Path, sql: str, *values: Any) -> None:
+    """Change the rows of the store in *folder* with no respect for rules: what points at them, and what counts them."""
+    if core.db.dialect == "sqlite":
+        with closing(sqlite3.connect(folder / DATABASE, isolation_level=None)) as connection:
+            connection.execute(sql, values)
+        return
+
+    async def work(tx: Tx) -> None:
+        await tx.run("SET LOCAL session_replication_role = replica")
+        await tx.run(sql, *values)
+
+    await core.db.write(work)
 
 
 async def make_product(core: Core, caller: Principal, name: str = "Shirt", catalog_id: int = 1) -> int:

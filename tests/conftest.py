@@ -10,7 +10,7 @@ import httpx
 import hypothesis
 import pytest
 
-from build import Clock, believing, fail_loudly, lent_store, visiting
+from build import Clock, believing, fail_loudly, is_shared, lent_store, placed, visiting
 from packshot import app
 from packshot.config import Settings
 from packshot.domain.access import Principal
@@ -26,6 +26,22 @@ hypothesis.settings.load_profile("packshot")
 os.environ["PACKSHOT_INTAKE_VERIFY"] = "header"
 os.environ["PACKSHOT_ORIGINALS_PRIVACY"] = "keep"
 os.environ["PACKSHOT_DISK_RESERVE_BYTES"] = "0"  # so many of them would fill the disk
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--store", choices=["sqlite", "postgresql"], default="sqlite", help="where stores are kept")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    os.environ["PACKSHOT_TESTS_STORE"] = config.getoption("--store")  # for the processes that tests start, too
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In a run on PostgreSQL and a bucket, leave out what is about files of ours: `pytestmark = on_files("why")`."""
+    if is_shared():
+        left = [item for item in items if item.get_closest_marker("on_files")]
+        items[:] = [item for item in items if item not in set(left)]
+        config.hook.pytest_deselected(items=left)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -57,9 +73,9 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 async def core(tmp_path: Path, settings: Settings, clock: Clock, shelf: Path) -> AsyncIterator[Core]:
-    folder, settings = tmp_path / "data", believing(settings)
-    with lent_store(shelf, folder):
-        async with app.open_core(folder, settings, fail_loudly, clock) as opened:
+    folder = tmp_path / "data"
+    with lent_store(shelf, folder), placed(believing(settings)) as here:
+        async with app.open_core(folder, here, fail_loudly, clock) as opened:
             yield opened
 
 

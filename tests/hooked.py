@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from build import fail_loudly
-from packshot.storage.database import Database, Tx, Work, connect
+from packshot.storage.database import Database, Tx, Work
 from packshot.storage.reader import Reader
+from packshot.storage.sqlite import SqliteDatabase, SqliteTx, connect
 from packshot.storage.writer import Writer
 
 TABLE = "CREATE TABLE IF NOT EXISTS note (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE, body BLOB) STRICT"
@@ -95,7 +96,7 @@ async def open_notes(
         return cast("sqlite3.Connection", Hooked(real, before))
 
     make_notes(path)
-    db = Database(Reader(reading), Writer(opened, Tx, failed), failed)
+    db = SqliteDatabase(Reader(reading), Writer(opened, SqliteTx, failed), failed)
     try:
         yield db
     finally:

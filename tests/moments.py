@@ -3,11 +3,15 @@
 import asyncio
 import dataclasses
 import os
+import shutil
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from io import FileIO
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple, cast
+
+import obstore
+from obstore.store import S3Store
 
 from build import Clock, make_image
 from packshot.domain.access import Principal
@@ -18,7 +22,9 @@ from packshot.storage import images as image_rows
 from packshot.storage.blobs import BlobStore, Bytes, Staged
 from packshot.storage.blobs.disk import DiskBlobs
 
-Moment = Literal["before put", "after put", "after look-up", "before scan", "before delete", "after delete"]
+Moment = Literal[
+    "before put", "after put", "after look-up", "before scan", "before stream", "before delete", "after delete"
+]
 Act = Callable[[], Awaitable[object]]
 
 
@@ -73,19 +79,24 @@ class Moments:
     def location(self, key: str) -> str | None:
         return self._inside.location(key)
 
-    def stream(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
-        return self._inside.stream(key, start, end)
+    async def stream(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
+        await self._now("before stream")
+        async for piece in self._inside.stream(key, start, end):
+            yield piece
 
     async def scan(self, key: str) -> AsyncIterator[bytes]:
         await self._now("before scan")
         async for piece in self._inside.scan(key):
             yield piece
 
+    def presigned(self, key: str, answer: Mapping[str, str]) -> str | None:
+        return self._inside.presigned(key, answer)
+
     def scan_copy(self, key: str) -> AsyncIterator[bytes]:
         return self._inside.scan_copy(key)
 
-    async def of_keys(self, older_than_s: float) -> list[str]:
-        return await self._inside.of_keys(older_than_s)
+    async def of_keys(self, older_than_s: float, after: str = "", limit: int | None = None) -> list[str]:
+        return await self._inside.of_keys(older_than_s, after, limit)
 
     async def sweep_staging(self, older_than_s: float) -> int:
         return await self._inside.sweep_staging(older_than_s)
@@ -116,10 +127,43 @@ async def bytes_of(core: Core, account_id: int, image_id: int) -> bytes:
     return await core.blobs.read(original.key, 0, original.size_bytes)
 
 
+class Object(NamedTuple):
+    """An original in a bucket, with as much of a file as most tests ask for that damage one."""
+
+    bucket: S3Store
+    name: str
+
+    @property
+    def place(self) -> str:
+        return f"blobs/{self.name[:2]}/{self.name}"
+
+    def read_bytes(self) -> bytes:
+        return bytes(obstore.get(self.bucket, self.place).bytes())
+
+    def write_bytes(self, data: bytes) -> None:
+        obstore.put(self.bucket, self.place, data)
+
+    def unlink(self) -> None:
+        obstore.delete(self.bucket, self.place)
+
+
 def path_of(core: Core, key: str) -> Path:
-    """Where a key's bytes lie on the disk."""
-    assert isinstance(core.blobs, DiskBlobs)
-    return core.blobs.path(key)
+    """Where a key's bytes lie."""
+    if isinstance(core.blobs, DiskBlobs):
+        return core.blobs.path(key)
+    return cast("Path", Object(vars(core.blobs)["_bucket"], key))
+
+
+def copy_all(core: Core, mirror: Path) -> None:
+    """Make a second copy of all originals."""
+    if isinstance(core.blobs, DiskBlobs):
+        shutil.copytree(core.blobs.path("00").parents[1], mirror)
+        return
+    bucket: S3Store = vars(core.blobs)["_bucket"]
+    for one in (one for batch in obstore.list(bucket, prefix="blobs") for one in batch):
+        path = mirror / one["path"].removeprefix("blobs/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(obstore.get(bucket, one["path"]).bytes())
 
 
 async def blob_states(core: Core) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from packshot.storage import migrations
-from packshot.storage.database import connect
+from packshot.storage.sqlite import connect
 
 OLD = 7
 IMAGES = 400

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hooked import Hooked
-from packshot.storage.database import connect
+from packshot.storage.sqlite import connect
 
 Statements = list[tuple[str, Any]]
 """What was asked, in order, with the values."""

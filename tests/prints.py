@@ -81,7 +81,8 @@ async def sell(core: Core, name: str) -> None:
         for image in found:
             new = NewInventoryProduct(guid=str(uuid4()), product_code="5M41M9S8X10", name=name)
             await inventory.add_product(tx, CALLER.account_id, image, new, now)
-        await selections.replace(tx, CALLER.account_id, name, [image.id for image in found])
+        await selections.clear(tx, CALLER.account_id, name)
+        await selections.add(tx, CALLER.account_id, name, [image.id for image in found])
 
     await core.db.write(work)
 

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -19,10 +19,20 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import bucket
+import postgres
+from build import is_shared
 from forking import run
 from packshot.storage.folder import DATABASE, KEY_FILE
 
 PACKSHOT = [sys.executable, "-m", "packshot"]
+_HANDED_OVER = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+os.environ.update(one.split("=", 1) for one in sys.argv[2].split())
+os.execv(sys.executable, [sys.executable, *sys.argv[3:]])
+"""
 START_S = 30
 _WITH_FAULTS = """
 import sys
@@ -42,6 +52,14 @@ sys.exit(server.run(folder, settings, server.Listening(listener), prepare))
 """
 
 
+def handed_over(descriptor: int, variables: str = "") -> list[str]:
+    """What begins a command of Python's as systemd does it: descriptor 3 listens, and two variables say so.
+
+    The rest of the command follows, without its first word.
+    """
+    return [sys.executable, "-I", "-S", "-c", _HANDED_OVER, str(descriptor), variables]
+
+
 @dataclass
 class Server:
     """A running server: its addresses, its process, and what it has printed."""
@@ -51,14 +69,16 @@ class Server:
     process: "subprocess.Popen[str]"
     output: Path
     facts: dict[str, Any]
+    environment: Mapping[str, str]
+    """What it was started with: commands for the same store may need it, too."""
 
     def printed(self) -> str:
         return self.output.read_text("utf-8")
 
 
-def init(folder: Path, *arguments: str) -> dict[str, Any]:
+def init(folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Make a store and return what `init --json` prints."""
-    done = run("init", "--data", folder, "--json", *arguments)
+    done = run("init", "--data", folder, "--json", *arguments, environment=environment)
     assert done.returncode == 0, done.stderr
     facts: dict[str, Any] = json.loads(done.stdout)
     return facts
@@ -81,15 +101,40 @@ def new_store(folder: Path) -> dict[str, Any]:
 
 
 @contextmanager
+def _placed(folder: Path, facts: dict[str, Any] | None = None) -> Iterator[tuple[dict[str, Any], dict[str, str]]]:
+    """A new store where this run of the tests keeps them: what its making printed, and what leads there.
+
+    Where *facts* of one are given, it is that one.
+    """
+    if facts or not is_shared():
+        yield facts or new_store(folder), {}
+        return
+    with postgres.lent() as url:
+        place = {"PACKSHOT_DATABASE_URL": url, "PACKSHOT_BLOBS_URL": bucket.new()}
+        yield init(folder, environment=place), place
+
+
+@contextmanager
 def serving(
-    folder: Path, *arguments: str, environment: Mapping[str, str] | None = None, facts: dict[str, Any] | None = None
+    folder: Path,
+    *arguments: str,
+    environment: Mapping[str, str] | None = None,
+    facts: dict[str, Any] | None = None,
+    program: Sequence[str] = PACKSHOT,
+    listener: socket.socket | None = None,
 ) -> Iterator[Server]:
-    """`packshot serve` on a free port over the store in *folder*, made here unless *facts* of its making are given."""
-    facts = facts or new_store(folder)
-    with _running([*PACKSHOT, "serve", "--data", str(folder), "--port", "0", *arguments], environment) as server:
-        server.webhook_url = f"{server.base_url}/rest/{facts['user_id']}/{facts['webhook_code']}/"
-        server.facts = facts
-        yield server
+    """`packshot serve` on a free port over the store in *folder*, made here unless *facts* of its making are given.
+
+    With a *listener* it serves on that, which outlives it.
+    """
+    command = [*program, "serve", "--data", str(folder), "--port", "0", *arguments]
+    if listener:
+        command = [*handed_over(listener.fileno()), *command[1:]]
+    with (
+        _placed(folder, facts) as (made, place),
+        _running(command, {**place, **(environment or {})}, [listener.fileno()] if listener else []) as server,
+    ):
+        yield _at(server, made)
 
 
 @contextmanager
@@ -110,23 +155,30 @@ def serving_with(
 
     The lines of *before* run before anything else.
     """
-    facts = new_store(folder)
-    with _running([sys.executable, "-c", _WITH_FAULTS, str(folder), faults, before], environment) as server:
-        server.webhook_url = f"{server.base_url}/rest/{facts['user_id']}/{facts['webhook_code']}/"
-        server.facts = facts
-        yield server
+    command = [sys.executable, "-c", _WITH_FAULTS, str(folder), faults, before]
+    with _placed(folder) as (made, place), _running(command, {**place, **(environment or {})}) as server:
+        yield _at(server, made)
+
+
+def _at(server: Server, facts: dict[str, Any]) -> Server:
+    server.webhook_url = f"{server.base_url}/rest/{facts['user_id']}/{facts['webhook_code']}/"
+    server.facts = facts
+    return server
 
 
 @contextmanager
-def _running(command: list[str], environment: Mapping[str, str] | None = None) -> Iterator[Server]:
+def _running(
+    command: list[str], environment: Mapping[str, str] | None = None, descriptors: Sequence[int] = ()
+) -> Iterator[Server]:
     with tempfile.TemporaryDirectory() as place:
         output = Path(place) / "output"
         with output.open("w") as file:
             process = subprocess.Popen(
-                command, stdout=file, stderr=subprocess.STDOUT, text=True, env={**os.environ, **(environment or {})}
-            )
+                command, stdout=file, stderr=subprocess.STDOUT, text=True, env={**os.environ, **(environment or {})},
+                pass_fds=descriptors,
+            )  # fmt: skip
         try:
-            yield Server(_wait(process, output), "", process, output, {})
+            yield Server(_wait(process, output), "", process, output, {}, environment or {})
         finally:
             stop(process)
 

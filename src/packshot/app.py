@@ -1,5 +1,8 @@
 """Wiring: from a data folder and settings to a core, and from a core to one ASGI application."""
 
+import os
+import secrets
+import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -28,20 +31,81 @@ from packshot.protocols.finerworks.routes import OWN_PREFIX, FinerWorks
 from packshot.services import keyring
 from packshot.services.attempts import Attempts
 from packshot.services.calls import REQUEST_ID
-from packshot.services.core import Core
+from packshot.services.core import Core, DeliverySettings
 from packshot.services.making import Making
 from packshot.services.outbound import Outbound
 from packshot.storage import folder as data_folder
 from packshot.storage import migrations
 from packshot.storage.blobs import BlobStore
-from packshot.storage.blobs.disk import DiskBlobs
+from packshot.storage.blobs.disk import DiskBlobs, shared_folder
+from packshot.storage.blobs.presigned import Signer, credentials
 from packshot.storage.blobs.s3 import S3Blobs, open_bucket
 from packshot.storage.blobs.staging import Files, Staging
-from packshot.storage.database import open_database
+from packshot.storage.database import Database
+from packshot.storage.migrations import on_postgresql
+from packshot.storage.postgresql import open_postgresql
 from packshot.storage.renditions import Renditions
 from packshot.storage.reserve import Reserve
+from packshot.storage.sqlite import open_sqlite
 
 THREADS = 8
+
+_GAUGES: dict[str, tuple[str, Callable[[Core], float]]] = {
+    "packshot_blobs_scrubbed": (
+        "Originals that were read again and compared since the start.",
+        lambda core: core.blob_counts["scrubbed"],
+    ),
+    "packshot_blobs_repaired": (
+        "Originals that were damaged and are whole again, since the start, but for those uploaded again.",
+        lambda core: core.blob_counts["repaired"],
+    ),
+    "packshot_blobs_corrupt": (
+        "Originals that are missing or damaged, counted with every round of upkeep.",
+        lambda core: core.blob_counts["corrupt"],
+    ),
+    "packshot_disk_reserve_held": (
+        "1 while the disk's reserve is held, 0 while it is out or there is none.",
+        lambda core: core.reserve.is_held(),
+    ),
+    "packshot_image_jobs_waiting": (
+        "Pictures waiting for an image worker.",
+        lambda core: core.workers.waiting,
+    ),
+    "packshot_image_workers_lost": (
+        "Image workers lost since the start, to a picture or otherwise.",
+        lambda core: core.workers.lost,
+    ),
+    "packshot_nodes": (
+        "Servers of this store that were seen within the last minute.",
+        lambda core: core.node_counts["seen"],
+    ),
+    "packshot_renditions_bytes": (
+        "Bytes of renditions that are kept.",
+        lambda core: core.renditions.held_bytes,
+    ),
+    "packshot_renditions_waiting": (
+        "Renditions that are made when there is time.",
+        lambda core: core.making.waiting,
+    ),
+    "packshot_upkeep_rounds": (
+        "Rounds of upkeep since the start, but for those that other servers of this store have done.",
+        lambda core: core.node_counts["rounds"],
+    ),
+    "packshot_writes_queued": ("Works waiting for the database writer.", lambda core: core.db.queued()),
+    "packshot_events_waiting": (
+        "Events waiting to be sent, counted once a minute.",
+        lambda core: core.event_counts["waiting"],
+    ),
+    "packshot_events_delivered": (
+        "Events taken by their receivers since the start.",
+        lambda core: core.event_counts["delivered"],
+    ),
+    "packshot_events_failed": (
+        "Attempts to send an event that failed since the start.",
+        lambda core: core.event_counts["failed"],
+    ),
+}
+"""What metrics show of a core: names, what they are, and how much there is."""
 
 
 @asynccontextmanager
@@ -59,23 +123,25 @@ async def open_core(
         OSError: the folder cannot be made or written to.
         StoreUnusable: its database or key file is damaged, lost, or of another version.
     """
-    data_folder.prepare(folder)
-    migrations.create(folder / data_folder.DATABASE)
+    url = settings.database.url
+    is_new = await on_postgresql.create(url) if url else None
+    made_key = data_folder.prepare(folder, settings.keys.file, is_new=is_new)
     threads = ThreadPoolExecutor(THREADS, "packshot")
     blobs, renditions, reserve = _files(folder, settings, threads, failed)
-    sealer = data_folder.Sealer(folder)
-    db = open_database(folder / data_folder.DATABASE, failed, reserve)
+    sealer = data_folder.Sealer(folder, settings.keys.file)
+    db = await open_postgresql(settings.database) if url else _open_sqlite(folder, failed, reserve)
     outbound = Outbound(settings.outbound)
     workers = Workers(settings.workers)
     making = Making()
     try:
+        signing_keys = await _signing_keys(db, sealer, int(clock() * 1_000_000), made_key)
         yield Core(
             db=db,
             blobs=blobs,
             reserve=reserve,
             threads=threads,
             clock=clock,
-            signing_keys=await keyring.signing_keys(db, sealer, int(clock() * 1_000_000)),
+            signing_keys=signing_keys,
             sealer=sealer,
             limits=settings.images,
             prints=settings.prints,
@@ -95,6 +161,7 @@ async def open_core(
             delivery=settings.delivery,
             renditions=renditions,
             making=making,
+            node=f"{socket.gethostname()}-{secrets.token_hex(4)}" if url else "server",
         )
     finally:
         await making.close()
@@ -104,21 +171,65 @@ async def open_core(
         threads.shutdown()
 
 
+def _open_sqlite(folder: Path, failed: Callable[[BaseException], None], reserve: Reserve) -> Database:
+    """The database, which is made where there is none. Raises: StoreUnusable."""
+    migrations.create(folder / data_folder.DATABASE)
+    return open_sqlite(folder / data_folder.DATABASE, failed, reserve)
+
+
+async def _signing_keys(db: Database, sealer: data_folder.Sealer, now: int, made_key: Path | None) -> dict[int, bytes]:
+    try:
+        return await keyring.signing_keys(db, sealer, now)
+    except data_folder.KeyLost:
+        if made_key:  # another server made the store at the same moment: its key is the one that is needed
+            made_key.unlink()  # noqa: ASYNC240 - a few microseconds, before anybody is served
+        raise
+
+
+def agreed(folder: Path, settings: Settings) -> dict[str, str]:
+    """The settings that all servers of a store have to have alike, as texts by name.
+
+    Elsewhere originals are not found, or taken for rubbish; another age deletes what others keep or are still writing;
+    the last two show what others hide.
+    """
+    here = f"the data folder {folder.resolve()} of {socket.gethostname()}"
+    return {
+        "blobs.url": settings.blobs.url or here,
+        "upkeep.young_s": str(settings.upkeep.young_s),
+        "upkeep.retention_s": str(settings.upkeep.retention_s),
+        "upkeep.grace_s": str(settings.upkeep.grace_s),
+        "trash.keep_s": str(settings.trash.keep_s),
+        "audit.keep_s": str(settings.audit.keep_s),
+        "originals.privacy": settings.originals.privacy,
+        "finerworks.shared_library": str(settings.finerworks.shared_library).lower(),
+    }
+
+
 def _files(
     folder: Path, settings: Settings, threads: ThreadPoolExecutor, failed: Callable[[BaseException], None]
 ) -> tuple[BlobStore, Renditions, Reserve]:
-    """Where originals and renditions lie, made where needed, and what their disk has set aside. Raises: OSError."""
+    """Where originals and renditions lie, made where needed, and what their disk has set aside.
+
+    Raises: OSError, StoreUnusable.
+    """
     reserve = Reserve(folder / data_folder.RESERVE, settings.disk.reserve_bytes)
     mirror = Path(settings.blobs.mirror) if settings.blobs.mirror else None
     blobs: DiskBlobs | S3Blobs
-    if settings.blobs.url:
+    url = settings.blobs.url
+    if url.startswith("s3:"):
         staging = Staging(folder / "staging", threads, failed, reserve=reserve)
-        blobs = S3Blobs(open_bucket(settings.blobs.url), staging, mirror)
+        blobs = S3Blobs(open_bucket(url), staging, mirror, _signer(url, settings.delivery))
     else:
-        blobs = DiskBlobs(folder, threads, failed, mirror=mirror, reserve=reserve)
+        root = shared_folder(url) if url else folder
+        blobs = DiskBlobs(root, threads, failed, mirror=mirror, reserve=reserve)
     blobs.prepare()
     cache = folder / data_folder.RENDITIONS
     return blobs, Renditions(cache, settings.renditions.cache_bytes, threads, Files(reserve)), reserve
+
+
+def _signer(url: str, settings: DeliverySettings) -> Signer | None:
+    own = credentials(os.environ)
+    return Signer(open_bucket(url, settings.presign_endpoint.rstrip("/")), own) if settings.presign and own else None
 
 
 def build(
@@ -165,59 +276,9 @@ def build(
 
 
 def _metrics(core: Core, in_flight: InFlight) -> Metrics:
-    return Metrics(
-        {
-            "packshot_body_bytes_in_flight": (
-                "Bytes of request bodies held at this moment.",
-                lambda: float(in_flight.held_bytes),
-            ),
-            "packshot_blobs_scrubbed": (
-                "Originals that were read again and compared since the start.",
-                lambda: float(core.blob_counts["scrubbed"]),
-            ),
-            "packshot_blobs_repaired": (
-                "Originals that were damaged and are whole again, since the start, but for those uploaded again.",
-                lambda: float(core.blob_counts["repaired"]),
-            ),
-            "packshot_blobs_corrupt": (
-                "Originals that are missing or damaged, counted with every round of upkeep.",
-                lambda: float(core.blob_counts["corrupt"]),
-            ),
-            "packshot_disk_reserve_held": (
-                "1 while the disk's reserve is held, 0 while it is out or there is none.",
-                lambda: float(core.reserve.is_held()),
-            ),
-            "packshot_image_jobs_waiting": (
-                "Pictures waiting for an image worker.",
-                lambda: float(core.workers.waiting),
-            ),
-            "packshot_image_workers_lost": (
-                "Image workers lost since the start, to a picture or otherwise.",
-                lambda: float(core.workers.lost),
-            ),
-            "packshot_renditions_bytes": (
-                "Bytes of renditions that are kept.",
-                lambda: float(core.renditions.held_bytes),
-            ),
-            "packshot_renditions_waiting": (
-                "Renditions that are made when there is time.",
-                lambda: float(core.making.waiting),
-            ),
-            "packshot_writes_queued": ("Works waiting for the database writer.", lambda: float(core.db.queued())),
-            "packshot_events_waiting": (
-                "Events waiting to be sent, counted once a minute.",
-                lambda: float(core.event_counts["waiting"]),
-            ),
-            "packshot_events_delivered": (
-                "Events taken by their receivers since the start.",
-                lambda: float(core.event_counts["delivered"]),
-            ),
-            "packshot_events_failed": (
-                "Attempts to send an event that failed since the start.",
-                lambda: float(core.event_counts["failed"]),
-            ),
-        }
-    )
+    held = ("Bytes of request bodies held at this moment.", lambda: float(in_flight.held_bytes))
+    shown = {name: (what, partial(read, core)) for name, (what, read) in _GAUGES.items()}
+    return Metrics({"packshot_body_bytes_in_flight": held, **shown})
 
 
 def _behind(proxies: tuple[str, ...], asgi: Asgi) -> Asgi:

@@ -42,7 +42,9 @@ from packshot.services.core import (
     UpkeepSettings,
 )
 from packshot.services.outbound import OutboundSettings
-from packshot.storage.blobs import BlobSettings
+from packshot.storage.blobs import BlobSettings, presigned
+from packshot.storage.database import DatabaseSettings
+from packshot.storage.folder import KeySettings
 from packshot.storage.reserve import DiskSettings
 
 PREFIX = "PACKSHOT_"
@@ -98,6 +100,8 @@ class Settings(msgspec.Struct, frozen=True):
     workers: WorkerSettings = WorkerSettings()
     prints: PrintLimits = PrintLimits()
     requests: BodyLimits = BodyLimits()
+    database: DatabaseSettings = DatabaseSettings()
+    keys: KeySettings = KeySettings()
     blobs: BlobSettings = BlobSettings()
     disk: DiskSettings = DiskSettings()
     trash: TrashSettings = TrashSettings()
@@ -125,6 +129,7 @@ def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) 
     except msgspec.ValidationError as error:
         raise BadSetting(_sentence(str(error))) from None
     _check(settings)
+    _check_presigning(settings, environment)
     server = msgspec.structs.replace(settings.server, public_url=settings.server.public_url.rstrip("/"))
     delivery = msgspec.structs.replace(settings.delivery, base_url=settings.delivery.base_url.rstrip("/"))
     return msgspec.structs.replace(settings, server=server, delivery=delivery)
@@ -221,10 +226,22 @@ def _check_faults(settings: Settings) -> None:
             raise BadSetting(f"faults.rules: {error.why}") from None
 
 
+def _check_presigning(settings: Settings, environment: Mapping[str, str]) -> None:
+    if not settings.delivery.presign:
+        return
+    if not settings.blobs.url.startswith("s3:"):
+        raise BadSetting("delivery.presign needs originals in a bucket: see blobs.url")
+    if not presigned.credentials(environment):
+        raise BadSetting(
+            "delivery.presign needs AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: a machine's role signs no addresses"
+        )
+
+
 def _check_addresses(settings: Settings) -> None:
     for name, url in (
         ("server.public_url", settings.server.public_url),
         ("delivery.base_url", settings.delivery.base_url),
+        ("delivery.presign_endpoint", settings.delivery.presign_endpoint),
     ):
         if url and not _is_address(url):
             raise BadSetting(f"{name} is {url!r}: it has to look like https://pictures.example")
@@ -242,11 +259,13 @@ def _check_addresses(settings: Settings) -> None:
 
 def _check_places(settings: Settings) -> None:
     for name, value, shape, example in (
-        ("blobs.url", settings.blobs.url, r"s3://[a-z0-9][a-z0-9.-]+(/.*)?", "s3://bucket/prefix"),
+        ("database.url", settings.database.url, r"postgres(ql)?://.+", "postgresql://user:password@host/name"),
+        ("blobs.url", settings.blobs.url, r"s3://[a-z0-9][a-z0-9.-]+(/.*)?|file:///.+", "s3://bucket/prefix"),
         ("delivery.accel_redirect", settings.delivery.accel_redirect, r"/([A-Za-z0-9_-]+/)+", "/_packshot/"),
     ):
         if value and not re.fullmatch(shape, value):
-            raise BadSetting(f"{name} is {value!r}: it has to look like {example}")
+            told = "" if "password" in example else f" is {value!r}: it"
+            raise BadSetting(f"{name}{told} has to look like {example}")
 
 
 def _is_address(url: str) -> bool:

@@ -14,9 +14,9 @@ from packshot import __version__
 from packshot.config import Settings
 from packshot.delivery import originals, renditions
 from packshot.delivery.sending import Scope, Send, refuse
-from packshot.domain.errors import PackshotError
 from packshot.domain.images import PUBLIC_PREFIX, RENDITIONS_PREFIX
 from packshot.observability import Asgi, RequestLog
+from packshot.services.answering import Answering
 from packshot.services.core import Core
 
 _HEALTH = frozenset({"/healthz", "/readyz"})
@@ -36,11 +36,12 @@ def routes(
         else:
             await _nothing(scope, send)
 
+    database = Answering(core)
     show_rendition = renditions.showing(partial(base_url, settings.server.public_url))
     pages = {
         "/": lambda _, send: _answer(send, 200, {"service": "packshot", "version": __version__, "rest": "/rest/"}),
         "/healthz": lambda _, send: _answer(send, 200, {"status": "ok"}),
-        "/readyz": lambda _, send: _readiness(core, send, ready=ready()),
+        "/readyz": lambda _, send: _readiness(database, send, ready=ready()),
         "/metrics": show_metrics,
     }
 
@@ -113,13 +114,10 @@ def _may_read_metrics(who: str, scope: Scope) -> bool:
     return not by_proxy and client is not None and ipaddress.ip_address(client[0]).is_loopback
 
 
-async def _readiness(core: Core, send: Send, *, ready: bool) -> None:
-    try:
-        await core.db.one("SELECT 1")
-    except PackshotError:
-        await _answer(send, 503, {"status": "the database does not answer"})
-        return
-    await _answer(send, 200 if ready else 503, {"status": "ready" if ready else "stopping"})
+async def _readiness(database: Answering, send: Send, *, ready: bool) -> None:
+    told = "ready" if ready else "stopping"
+    status = told if await database.does() else "the database does not answer"
+    await _answer(send, 200 if status == "ready" else 503, {"status": status})
 
 
 def _header(scope: Scope, name: bytes) -> bytes:

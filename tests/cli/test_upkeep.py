@@ -65,6 +65,15 @@ def test_what_is_wrong_is_named_and_the_command_fails(folder: Path) -> None:
     assert f"WRONG blob {the_blob(folder).name} is damaged (image 1, " in full.stdout
 
 
+def test_a_verify_that_was_interrupted_can_be_gone_on_with(folder: Path) -> None:
+    the_blob(folder).unlink()
+
+    whole, rest = run("verify", "--data", folder), run("verify", "--data", folder, "--after", "1")
+
+    assert whole.returncode == 1
+    assert (rest.returncode, rest.stdout) == (0, "ok    blobs: 0 rows, every live one has its bytes\n")
+
+
 def test_a_damaged_database_is_named(folder: Path) -> None:
     (folder / "packshot.sqlite3").write_bytes(b"\xff" * 8192)
 

@@ -36,6 +36,11 @@ def called(server: Server, method: str, params: object) -> httpx.Response:
     return httpx.request("DELETE", f"{server.base_url}/v3/{method}", json=params, headers=keys)
 
 
+def told(shop: Shop, *command: str) -> str:
+    """What a command prints about the shop."""
+    return run(*command, "--data", shop.folder, environment=shop.server.environment).stdout
+
+
 def hung(shop: Shop) -> tuple[dict[str, str], list[str]]:
     """What names a new picture in calls, and all addresses that show it."""
     product = called(shop.server, "catalog.product.add", {"fields": {"iblockId": 1, "name": "Shirt"}}).json()
@@ -45,15 +50,15 @@ def hung(shop: Shop) -> tuple[dict[str, str], list[str]]:
     image = called(shop.server, "catalog.productImage.add", new).json()["result"]["productImage"]
     renditions = f"{shop.server.base_url}/i/{image['detailUrl'].split('/')[-2]}"
     image_id = str(image["id"])
-    signed = run("image", "link", image_id, "120x90-cover", "--url", shop.server.base_url, "--data", shop.folder)
-    (guid,) = re.findall(r"\b[0-9a-f]{8}-[0-9a-f-]{27}\b", run("image", "show", image_id, "--data", shop.folder).stdout)
+    signed = told(shop, "image", "link", image_id, "120x90-cover", "--url", shop.server.base_url)
+    (guid,) = re.findall(r"\b[0-9a-f]{8}-[0-9a-f-]{27}\b", told(shop, "image", "show", image_id))
     return {"productId": product_id, "id": image_id, "guid": guid}, [
         image["downloadUrl"],
         urljoin(shop.server.base_url, image["detailUrl"]),
         f"{renditions}/card/shirt.jpg",
         f"{renditions}/card.webp/shirt.jpg",
         f"{renditions}/about.json",
-        signed.stdout.strip(),
+        signed.strip(),
     ]
 
 

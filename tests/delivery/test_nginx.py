@@ -18,7 +18,7 @@ from build import file_content
 from pictures import jpeg_of_size, png
 from serving import Server, new_store, serving
 
-pytestmark = pytest.mark.needs("nginx")
+pytestmark = [pytest.mark.needs("nginx"), pytest.mark.on_files("nginx sends originals out of our folder")]
 
 HOW_TO = (Path(__file__).parents[2] / "docs" / "how-to.md").read_text("utf-8")
 API, PICTURES = "pictures.example", "img.example"

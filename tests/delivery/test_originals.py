@@ -2,13 +2,13 @@
 
 import hashlib
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any, Literal
 
 import httpx
 import pytest
 
 from build import Call, Clock, make_image, make_product
+from moments import keys_of, path_of
 from packshot import app
 from packshot.config import Settings
 from packshot.domain.access import Principal
@@ -223,14 +223,13 @@ async def test_a_download_link_with_one_character_changed_is_forged(client: http
 @pytest.mark.parametrize("data", [SMALL, LARGE])
 @pytest.mark.parametrize("change", ["gone", "cut"])
 async def test_missing_bytes_are_unavailable_and_never_half_sent(
-    client: httpx.AsyncClient, give: Give, tmp_path: Path, data: bytes, change: str
+    client: httpx.AsyncClient, core: Core, give: Give, data: bytes, change: str
 ) -> None:
     address = await give(data)
-    (file,) = (tmp_path / "data" / "blobs").glob("*/*")
-    if change == "gone":
-        file.unlink()
-    else:
-        file.write_bytes(data[:10])
+    (key,) = await keys_of(core)
+    path_of(core, key).unlink()
+    if change == "cut":
+        path_of(core, key).write_bytes(data[:10])
 
     response = await client.get(address)
 

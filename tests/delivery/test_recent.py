@@ -42,7 +42,7 @@ async def hang(shop: Shop) -> ProductImage:
 @pytest_asyncio.fixture(loop_scope="module")
 async def counted(shop: Shop) -> AsyncIterator[tuple[httpx.AsyncClient, Counted]]:
     db = Counted(shop.core.db)
-    async with visiting(dataclasses.replace(shop.core, db=db), SETTINGS) as client:  # type: ignore[arg-type]
+    async with visiting(dataclasses.replace(shop.core, db=db), SETTINGS) as client:
         yield client, db
 
 
@@ -88,7 +88,7 @@ async def test_the_second_begins_with_the_look(shop: Shop) -> None:
 
     db = Slow(shop.core.db)
     path = f"/i/{(await hang(shop)).address[4:]}/card/x.png"
-    async with visiting(dataclasses.replace(shop.core, db=db), SETTINGS) as client:  # type: ignore[arg-type]
+    async with visiting(dataclasses.replace(shop.core, db=db), SETTINGS) as client:
         await reads((client, db), path)  # what decoding finds is written down
 
         taken = [await reads((client, db), path) for _ in range(3)]

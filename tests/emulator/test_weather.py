@@ -1,6 +1,7 @@
 """Bad weather in front of a real server: the examples of the how-to, and connections that really close."""
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -32,9 +33,11 @@ def test_the_examples_of_the_how_to_print_what_it_says(server: Server, tmp_path:
     shown = []
     for example, _ in EXAMPLES:
         commands = f"WEBHOOK={server.webhook_url}\n{example}".replace(".venv/bin/packshot", shlex.join(PACKSHOT))
+        environment = {**os.environ, **server.environment}
         done = subprocess.run(
-            ["bash", "-c", commands], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
-        )
+            ["bash", "-c", commands],
+            cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
         assert done.stderr == ""
         shown.append(done.stdout)
 
@@ -105,10 +108,10 @@ def test_a_rule_added_beside_a_running_server_holds_within_a_second(server: Serv
     url = f"{server.webhook_url}catalog.catalog.list"
     assert httpx.get(url).status_code == 200
 
-    assert run("fault", "add", "503", "--data", tmp_path / "data").returncode == 0
+    assert run("fault", "add", "503", "--data", tmp_path / "data", environment=server.environment).returncode == 0
     time.sleep(1)
     failing = httpx.get(url).status_code
-    assert run("fault", "clear", "--data", tmp_path / "data").returncode == 0
+    assert run("fault", "clear", "--data", tmp_path / "data", environment=server.environment).returncode == 0
     time.sleep(1)
 
     assert (failing, httpx.get(url).status_code) == (503, 200)

@@ -41,9 +41,9 @@ from packshot.services.core import Core
 from packshot.services.hosting import Described
 from packshot.services.idempotency import Key, once
 from packshot.services.originals import Upload
-from packshot.storage import database, trash, writer
+from packshot.storage import sqlite, trash, writer
 from packshot.storage.blobs import new_key, staging
-from packshot.storage.database import connect
+from packshot.storage.sqlite import connect
 from pictures import png, png_chunk
 from receiver import PRIVATE
 from stock import CALLER, LONE
@@ -119,7 +119,7 @@ def watch(fault: str) -> None:
         real.execute("PRAGMA wal_autocheckpoint = 100").fetchall()
         return real if read_only else cast("sqlite3.Connection", Noting(real, lambda *_: None))
 
-    database.connect = opened
+    sqlite.connect = opened
     writer.IDLE_S = 0.05
     left_out = {"file-unflushed": stat.S_ISREG, "folder-unflushed": stat.S_ISDIR}.get(fault)
     if left_out:

@@ -30,10 +30,10 @@ from moments import with_ages
 from packshot import app
 from packshot.services import calls, restoring, upkeep
 from packshot.services.core import Core
-from packshot.storage import database
+from packshot.storage import sqlite
 from packshot.storage.blobs import staging
-from packshot.storage.database import connect
 from packshot.storage.folder import DATABASE
+from packshot.storage.sqlite import connect
 from prints import ADDED, CALLER, NONE, SOLD
 from receiver import PRIVATE
 from stock import PICTURES
@@ -102,7 +102,7 @@ def watch(step: Callable[..., None]) -> None:
             step()
             return super().__getattribute__(name)
 
-    database.connect = opened
+    sqlite.connect = opened
     staging.Files = Watched  # type: ignore[misc]
 
 

@@ -17,7 +17,7 @@ from faults.dying import ended, live
 from packshot import app
 from packshot.services import erasing
 from packshot.services.core import Core
-from packshot.storage import database, rewriting
+from packshot.storage import rewriting, sqlite
 from packshot.storage.folder import DATABASE
 from pictures import png
 from receiver import PRIVATE
@@ -43,7 +43,7 @@ async def add(folder: Path) -> None:
 
 async def erase(core: Core, folder: Path, guid: str) -> None:
     """What the command does."""
-    rewriting.connect = database.connect  # type: ignore[attr-defined]  # with its steps, where it has any
+    rewriting.connect = sqlite.connect  # type: ignore[attr-defined]  # with its steps, where it has any
     if found := await erasing.find(core, CALLER.account_id, guid):
         await erasing.erase_images(core, CALLER, found)
     assert (await erasing.finish(core, folder, lambda: 0)).rewritten

@@ -17,7 +17,7 @@ from typing import Any, Literal, cast
 import pytest
 
 from hooked import Hooked, sqlite_error
-from packshot.storage import database, reserve
+from packshot.storage import reserve, sqlite
 from packshot.storage.blobs import disk, staging
 
 Kind = Literal["file", "read", "statement", "query"]
@@ -208,14 +208,14 @@ def _asked(plan: Plan, kind: Kind) -> Callable[[str, sqlite3.Connection], None]:
 @contextmanager
 def watched(plan: Plan) -> Iterator[None]:
     """Stores opened within the block have their points in *plan*."""
-    connect = database.connect
+    connect = sqlite.connect
 
     def opened(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
         kind: Kind = "query" if read_only else "statement"
         return cast("sqlite3.Connection", Hooked(connect(path, read_only=read_only), _asked(plan, kind)))
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(database, "connect", opened)
+        patched.setattr(sqlite, "connect", opened)
         for module in (disk, staging):
             patched.setattr(module, "os", FailingReads(plan))
         patched.setattr(reserve, "LOOK_EVERY_S", 0.0)

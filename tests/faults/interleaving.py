@@ -29,7 +29,8 @@ from packshot.domain.errors import Conflict, PackshotError, Unavailable
 from packshot.services import images, originals, scrub
 from packshot.services.core import Core
 from packshot.storage.blobs import Bytes, Staged
-from packshot.storage.database import Database, Tx, Work
+from packshot.storage.database import Database, Work
+from packshot.storage.sqlite import SqliteTx
 
 _SHARED = re.compile(r"\b(?:blob|image|trash|deletion|hold)\b")
 """Tables that actors change. What is read of others is the same at any time, so when that happens does not matter."""
@@ -118,7 +119,7 @@ class Rows:
         connection = self._steps.store.connection
         connection.execute("SAVEPOINT work")
         try:
-            result = run(work(Tx(connection)))
+            result = run(work(SqliteTx(connection)))
         except BaseException as error:
             connection.execute("ROLLBACK TO work")
             connection.execute("RELEASE work")
@@ -184,10 +185,11 @@ class Files:
         await turn()
         self._folder.files.pop(key, None)
 
-    async def of_keys(self, older_than_s: float) -> list[str]:
+    async def of_keys(self, older_than_s: float, after: str = "", limit: int | None = None) -> list[str]:
         await turn()
         busy = {actor.name for actor in self._steps.store.actors if not actor.ended} if older_than_s else set()
-        keys = sorted(key for key, (_, maker) in self._folder.files.items() if maker not in busy)
+        kept = sorted(key for key, (_, maker) in self._folder.files.items() if maker not in busy)
+        keys = [key for key in kept if key > after][:limit]
         self._steps.see(tuple(keys))
         return keys
 

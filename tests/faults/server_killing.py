@@ -14,10 +14,12 @@ import sqlite3
 import statistics
 import subprocess
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -188,7 +190,7 @@ def check(shop: Shop, server: Server) -> None:
         if visitor.pending:
             shop.figures.unanswered += 1
             settle(shop, visitor, line)
-    there, ids, broken = held(shop.folder)
+    there, ids, broken = held(partial(rows_of, shop.folder))
     for visitor in shop.visitors:
         broken += differences(visitor, there, ids)
     strange = there.keys() - {label for visitor in shop.visitors for label in visitor.there}
@@ -219,7 +221,7 @@ def settle(shop: Shop, visitor: Visitor, line: Line) -> None:
     """A call without an answer has happened or not; with a key it is made again until it is answered."""
     asked = visitor.pending
     assert asked
-    there, ids, _ = held(shop.folder)
+    there, ids, _ = held(partial(rows_of, shop.folder))
     if not asked.key:
         for effects in asked.effects:
             seen = {label: there.get(label) for label in effects}
@@ -251,6 +253,11 @@ def grow_old(folder: Path) -> None:
     tell(folder, "UPDATE blob SET created_at = created_at - 7200000000")
 
 
+def rows_of(folder: Path, sql: str) -> list[Any]:
+    with closing(sqlite3.connect(folder / DATABASE)) as database:
+        return database.execute(sql).fetchall()
+
+
 def tell(folder: Path, statement: str) -> None:
     with closing(sqlite3.connect(folder / DATABASE, timeout=30)) as database, database:
         database.execute(statement)
@@ -271,7 +278,10 @@ def finish(shop: Shop, receiver: Receiver) -> None:
     """With the last server: everybody has been told; after it the store is whole, and holds nothing that is no use."""
     with served(shop):
         wait_for_events(shop.folder)
-    shop.figures.broken += untold(shop, receiver.letters)
+    heard = heard_of(receiver.letters)
+    shop.figures.events = sum(map(len, heard.values()))
+    shop.figures.doubled = len(receiver.letters) - shop.figures.events
+    shop.figures.broken += untold(shop.visitors, heard)
     verified = command("verify", "--full", "--data", shop.folder)
     if verified.returncode:
         shop.figures.broken.append(verified.stdout)
@@ -289,25 +299,28 @@ def wait_for_events(folder: Path) -> None:
             time.sleep(0.05)
 
 
-def untold(shop: Shop, letters: list[Letter]) -> list[str]:
-    """Which changes nobody heard of, or under more than one id, and what was told that never happened."""
+def heard_of(letters: Iterable[Letter]) -> dict[tuple[str, str], set[int]]:
+    """The ids of the events by what each change was of what."""
     heard: dict[tuple[str, str], set[int]] = {}
     for letter in letters:
         form = letter.form
         what = form.get("data[FIELDS][GUID]") if not form.get("data[FIELDS][PRODUCT_ID]") else None
         heard.setdefault((form["event"], what or form["data[FIELDS][ID]"]), set()).add(letter.event_id)
-    shop.figures.events = sum(map(len, heard.values()))
-    shop.figures.doubled = len(letters) - shop.figures.events
-    due = {
-        (TOLD[kind, fate], str(what))
-        for visitor in shop.visitors
-        for fate, them in (("born", visitor.born), ("gone", visitor.gone))
-        for kind, what in them
-        if kind != "sold"
-    }
-    wrong = [f"not told: {change}" for change in due - heard.keys()]
-    wrong += [f"told and never happened: {change}" for change in heard.keys() - due]
-    return wrong + [f"told as {ids}: {change}" for change, ids in heard.items() if len(ids) > 1]
+    return heard
+
+
+def untold(visitors: Sequence[Visitor], heard: dict[tuple[str, str], set[int]]) -> list[str]:
+    """Which changes nobody heard of, or under more ids than they have, and what was told that never happened."""
+    due: Counter[tuple[str, str]] = Counter()
+    for visitor in visitors:
+        for fate, them in (("born", visitor.born), ("gone", visitor.gone)):
+            for (kind, what), count in them.items():
+                if kind != "sold":
+                    due[TOLD[kind, fate], str(what)] += count
+    wrong = [f"not told: {change}" for change in due.keys() - heard.keys()]
+    wrong += [f"told and never happened: {change}" for change in heard.keys() - due.keys()]
+    both = due.keys() & heard.keys()
+    return wrong + [f"told as {heard[one]}: {one}, {due[one]} times" for one in both if len(heard[one]) != due[one]]
 
 
 def run_rounds(folder: Path, kills: int, seed: int, receiver: Receiver) -> Figures:

@@ -8,12 +8,9 @@ import hashlib
 import http.client
 import json
 import random
-import sqlite3
 from collections import Counter
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from threading import Event
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -22,13 +19,11 @@ from uuid import UUID
 import pictures
 import stock
 from build import file_content
-from packshot.storage.folder import DATABASE
 from serving import Server
 
 PICTURES = [*stock.PICTURES, *(pictures.jpeg_of_size(size_bytes) for size_bytes in (40_000, 150_000, 400_000))]
 DIGESTS = [hashlib.sha256(data).hexdigest() for data in PICTURES]
 KEPT = 24
-"""How much a visitor has at most; then it deletes."""
 
 Value = tuple[object, ...]
 """What something is, without its id: its kind first."""
@@ -57,16 +52,21 @@ class Asked:
 
 @dataclass
 class Visitor:
-    """A client with a number, `slot`; `there` and `ids` are by label. `born` and `gone` have all that ever was."""
+    """A client with a number, `slot`; `there` and `ids` are by label. `born` and `gone` have all that ever was.
+
+    It has at most so much as `kept`, and then deletes; its pictures are those with these `numbers`.
+    """
 
     slot: int
     chance: random.Random
     webhook: str
     keys: dict[str, str]
+    kept: int = KEPT
+    numbers: Sequence[int] = range(len(PICTURES))
     there: dict[str, Value] = field(default_factory=dict)
     ids: Ids = field(default_factory=dict)
-    born: set[tuple[str, int | str]] = field(default_factory=set)
-    gone: set[tuple[str, int | str]] = field(default_factory=set)
+    born: Counter[tuple[str, int | str]] = field(default_factory=Counter)
+    gone: Counter[tuple[str, int | str]] = field(default_factory=Counter)
     pending: Asked | None = None
     latest: tuple[Asked, Ids] | None = None
     made: int = 0
@@ -86,12 +86,12 @@ class Visitor:
         """Count on these effects from now on."""
         for label, value in effects.items():
             if value is None:
-                self.gone.add((str(self.there.pop(label)[0]), self.ids.pop(label)))
+                self.gone[str(self.there.pop(label)[0]), self.ids.pop(label)] += 1
                 continue
             self.there[label] = value
             if label in ids:
                 self.ids[label] = ids[label]
-                self.born.add((str(value[0]), ids[label]))
+                self.born[str(value[0]), ids[label]] += 1
 
 
 class Line:
@@ -170,7 +170,7 @@ def delete_product(visitor: Visitor) -> Asked:
 
 def add_image(visitor: Visitor) -> Asked:
     label, product = visitor.label(), visitor.chance.choice(visitor.of("product"))
-    role, number = visitor.chance.choice(["more", "more", "detail"]), visitor.chance.randrange(len(PICTURES))
+    role, number = visitor.chance.choice(["more", "more", "detail"]), visitor.chance.choice(visitor.numbers)
     effects: Effects = {label: ("image", product, role, DIGESTS[number])}
     if role == "detail":  # in the place of the one that is there
         effects |= {old: None for old in visitor.of("image") if visitor.there[old][1:3] == (product, role)}
@@ -187,9 +187,14 @@ def add_image(visitor: Visitor) -> Asked:
     )
 
 
+_NOT_YET = {"IDEMPOTENCY_KEY_IN_USE", "INTERNAL_SERVER_ERROR"}
+"""What commands are answered that are being done, or whose server lacks something: alone they get 409 and 503."""
+
+
 def add_images_in_a_batch(visitor: Visitor) -> Asked:
     product = visitor.chance.choice(visitor.of("product"))
-    new = {visitor.label(): visitor.chance.randrange(len(stock.PICTURES)) for _ in range(2)}
+    small = [number for number in visitor.numbers if number < len(stock.PICTURES)]
+    new = {visitor.label(): visitor.chance.choice(small) for _ in range(2)}
     commands = {}
     for label, number in new.items():
         name, content = file_content(PICTURES[number], label)
@@ -198,8 +203,9 @@ def add_images_in_a_batch(visitor: Visitor) -> Asked:
     commands["all"] = f"catalog.productImage.list?productId={visitor.ids[product]}"
 
     def learn(told: Any) -> Ids | None:
-        errors = told["result"]["result_error"]
-        if errors and {error["error"] for error in errors.values()} == {"IDEMPOTENCY_KEY_IN_USE"}:
+        errors = dict(told["result"]["result_error"] or {})
+        errors.pop("all", None)  # who repeats the call later may have deleted the product
+        if errors and {error["error"] for error in errors.values()} <= _NOT_YET:
             return None
         if errors:
             raise Broken(f"a batch of visitor {visitor.slot}: {errors}")
@@ -227,7 +233,7 @@ def add_images(visitor: Visitor) -> Asked:
 
 
 def upload(visitor: Visitor) -> Asked:
-    label, number = visitor.label(), visitor.chance.randrange(len(PICTURES))
+    label, number = visitor.label(), visitor.chance.choice(visitor.numbers)
     guid = str(UUID(int=visitor.chance.getrandbits(128), version=4))
     path = f"/packshot/v3/images/{guid}?file_name={quote(label)}"
     effects: Effects = {label: ("library", DIGESTS[number])}
@@ -285,7 +291,7 @@ _ENDS = (delete_product, delete_image, delete_images, stop_selling)
 
 def next_change(visitor: Visitor) -> Asked:
     """A change to what the visitor has, every other one with a key."""
-    full = len(visitor.there) >= KEPT
+    full = len(visitor.there) >= visitor.kept
     fit = {
         change: weight
         for change, (weight, kind) in CHANGES.items()
@@ -335,8 +341,13 @@ def look(visitor: Visitor, line: Line) -> None:
     if not visitor.of(kind):
         return
     label = visitor.chance.choice(visitor.of(kind))
-    {"product": _look_at_product, "image": _look_at_image, "library": _look_at_library}[kind](visitor, line, label)
+    look_at(visitor, line, kind, label)
     visitor.reads += 1
+
+
+def look_at(visitor: Visitor, line: Line, kind: str, label: str) -> None:
+    """Read that product, image, or image of the library. Raises: Broken."""
+    {"product": _look_at_product, "image": _look_at_image, "library": _look_at_library}[kind](visitor, line, label)
 
 
 def _look_at_product(visitor: Visitor, line: Line, label: str) -> None:
@@ -373,27 +384,26 @@ def _compare(line: Line, label: str, address: str, digest: str) -> None:
 # What is really there
 
 
-def held(folder: Path) -> tuple[dict[str, Value], Ids, list[str]]:
-    """All that visitors made, as `Visitor.there` and `Visitor.ids`, and what is there twice."""
-    with closing(sqlite3.connect(folder / DATABASE)) as database:
-        found: list[tuple[str, Value, int | str]] = [
-            (name, ("product",), product_id)
-            for name, product_id in database.execute("SELECT name, id FROM product WHERE name LIKE '%.png'")
-        ]
-        found += [
-            (name, ("image", product, role, digest) if product else ("library", digest), image_id if product else guid)
-            for name, product, role, digest, image_id, guid in database.execute(
-                "SELECT i.name, p.name, i.role, b.digest, i.id, i.guid FROM image i"
-                " LEFT JOIN product p ON p.id = i.product_id LEFT JOIN blob b ON b.id = i.blob_id"
-            )
-        ]
-        found += [
-            (name, ("sold", image, quantity), sku)
-            for name, image, quantity, sku in database.execute(
-                "SELECT p.name, i.name, p.quantity_in_stock, p.sku FROM inventory_product p"
-                " JOIN image i ON i.id = p.image_id"
-            )
-        ]
+def held(ask: Callable[[str], Iterable[Sequence[Any]]]) -> tuple[dict[str, Value], Ids, list[str]]:
+    """All that visitors made, as `Visitor.there` and `Visitor.ids`, and what is there twice; *ask* gives rows."""
+    found: list[tuple[str, Value, int | str]] = [
+        (name, ("product",), product_id)
+        for name, product_id in ask("SELECT name, id FROM product WHERE name LIKE '%.png'")
+    ]
+    found += [
+        (name, ("image", product, role, digest) if product else ("library", digest), image_id if product else guid)
+        for name, product, role, digest, image_id, guid in ask(
+            "SELECT i.name, p.name, i.role, b.digest, i.id, i.guid FROM image i"
+            " LEFT JOIN product p ON p.id = i.product_id LEFT JOIN blob b ON b.id = i.blob_id"
+        )
+    ]
+    found += [
+        (name, ("sold", image, quantity), sku)
+        for name, image, quantity, sku in ask(
+            "SELECT p.name, i.name, p.quantity_in_stock, p.sku FROM inventory_product p"
+            " JOIN image i ON i.id = p.image_id"
+        )
+    ]
     there = {label: value for label, value, _ in found}
     twice = [f"doubled: {label}" for label, count in Counter(label for label, *_ in found).items() if count > 1]
     return there, {label: id_ for label, _, id_ in found}, twice

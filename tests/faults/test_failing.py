@@ -30,9 +30,9 @@ from packshot.services.core import Core
 from packshot.storage.blobs import Bytes, Staged
 from packshot.storage.blobs.disk import DiskBlobs
 from packshot.storage.blobs.staging import Staging
-from packshot.storage.database import Database
 from packshot.storage.folder import DATABASE
 from packshot.storage.reserve import Reserve
+from packshot.storage.sqlite import SqliteDatabase
 from receiver import PRIVATE
 from stock import CALLER, LONE, PICTURES
 
@@ -278,16 +278,16 @@ def with_a_brave_face(patched: pytest.MonkeyPatch) -> None:
 def with_fear_of_everything(patched: pytest.MonkeyPatch) -> None:
     """Every error ends the process."""
 
-    def translated(self: Database, error: sqlite3.Error) -> PackshotError:
+    def translated(self: SqliteDatabase, error: sqlite3.Error) -> PackshotError:
         self._failed(error)
         return Unavailable("database")
 
-    patched.setattr(Database, "_translated", translated)
+    patched.setattr(SqliteDatabase, "_translated", translated)
 
 
 def with_errors_as_they_come(patched: pytest.MonkeyPatch) -> None:
     """What SQLite says is passed on."""
-    patched.setattr(Database, "_translated", lambda _, error: error)
+    patched.setattr(SqliteDatabase, "_translated", lambda _, error: error)
 
 
 def with_nothing_set_aside(patched: pytest.MonkeyPatch) -> None:

@@ -40,8 +40,9 @@ from packshot.domain.errors import Conflict
 from packshot.services import originals, scrub, upkeep
 from packshot.services.core import Core
 from packshot.storage import blob_rows
-from packshot.storage.database import Tx, connect
+from packshot.storage.database import Tx
 from packshot.storage.folder import DATABASE
+from packshot.storage.sqlite import connect
 from receiver import PRIVATE
 
 

@@ -23,10 +23,10 @@ from packshot.domain.access import Principal
 from packshot.services import keys, setup
 from packshot.services.core import Core
 from packshot.services.keys import Keys
-from packshot.storage import database, reserve
+from packshot.storage import reserve, sqlite
 from packshot.storage.blobs import Bytes, staging
-from packshot.storage.database import connect
 from packshot.storage.reserve import DiskSettings, Reserve
+from packshot.storage.sqlite import connect
 from receiver import PRIVATE
 
 Fault = Literal["", "full", "read-only", "broken", "locked"]
@@ -75,7 +75,7 @@ class Weather:
             return real if read_only else cast("sqlite3.Connection", Hooked(real, self._before))
 
         monkeypatch.setattr(staging, "Files", Files)
-        monkeypatch.setattr(database, "connect", opened)
+        monkeypatch.setattr(sqlite, "connect", opened)
         monkeypatch.setattr(reserve, "_free_bytes", lambda _: 0 if self.fault == "full" else _PLENTY)
 
     def strike(self, fault: Fault) -> None:

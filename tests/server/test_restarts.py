@@ -27,21 +27,12 @@ import pytest
 
 from packshot.storage.folder import DATABASE
 from pictures import png
-from serving import START_S, new_store
+from serving import START_S, handed_over, new_store
 
 THREADS = 8
 BUSY_S = 0.5
 """How long a server works before the next one takes its turn."""
 TIMEOUT_S = 60
-
-HANDED_OVER = """
-import os, sys
-os.dup2(int(sys.argv[1]), 3)
-os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
-os.environ.update(one.split("=", 1) for one in sys.argv[2].split())
-os.execv(sys.executable, [sys.executable, *sys.argv[3:]])
-"""
-"""What systemd does: descriptor 3 listens, and two variables say so."""
 
 SERVE = ["-m", "packshot", "serve"]
 NEWER = ["-c", """
@@ -78,7 +69,7 @@ class Place:
 
     def start(self, command: list[str] = SERVE, variables: str = "") -> "subprocess.Popen[bytes]":
         descriptor = self.listener.fileno()
-        words = [sys.executable, "-I", "-S", "-c", HANDED_OVER, str(descriptor), variables, *command]
+        words = [*handed_over(descriptor, variables), *command]
         with self.output.open("a") as file:
             process = subprocess.Popen(
                 [*words, "--data", str(self.folder), "--port", "0"],
@@ -380,7 +371,7 @@ def test_a_socket_that_does_not_listen_is_refused(place: Place) -> None:
 
 def test_a_descriptor_that_is_no_socket_is_refused(place: Place) -> None:
     with (place.folder / DATABASE).open() as file:
-        words = [sys.executable, "-c", HANDED_OVER, str(file.fileno()), "LISTEN_FDS=1", *SERVE]
+        words = [*handed_over(file.fileno(), "LISTEN_FDS=1"), *SERVE]
         done = subprocess.run(
             [*words, "--data", place.folder], pass_fds=[file.fileno()], capture_output=True, text=True, check=False
         )

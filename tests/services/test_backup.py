@@ -17,21 +17,22 @@ import msgspec
 import pytest
 
 import pictures
-from build import Clock, believing, fail_loudly, make_image, make_product
+from build import Clock, believing, fail_loudly, home_of, make_image, make_product
 from moments import age, bytes_of, dooming, original_of, path_of, reaping, with_moments
 from packshot import app
 from packshot.config import Settings
 from packshot.domain.access import Principal
 from packshot.domain.errors import NotFound
-from packshot.services import backup, downloads, handlers, images, setup
+from packshot.services import backup, copies, downloads, handlers, images, setup
 from packshot.services.backup import Backup, Restored
 from packshot.services.core import Core
 from packshot.storage import backup as rows
 from packshot.storage import blob_rows, health, migrations
 from packshot.storage.backup import LEAP, BackupUnusable
-from packshot.storage.database import connect
 from packshot.storage.folder import DATABASE, KEY_FILE, UNFINISHED, FolderInUse, KeyLost, Lock, StoreUnusable, prepare
+from packshot.storage.homes import Home
 from packshot.storage.snapshots import MANIFEST, Manifest, Target
+from packshot.storage.sqlite import connect
 
 SHIRT, MUG = pictures.png(3, 2), pictures.png(4, 4)
 NOW = 1_800_000_000_000_000
@@ -51,7 +52,8 @@ class Place(NamedTuple):
     back: Path
 
     async def back_up(self, keep: int | None = None, core: Core | None = None) -> Backup:
-        return await backup.back_up(core or self.core, self.data, self.target, keep, told)
+        core = core or self.core
+        return await backup.back_up(core, home_of(core, self.data), self.target, keep, told)
 
     async def restore(self, snapshot: str | None = None, *, despite_damage: bool = False) -> Restored:
         return await backup.restore(self.target, self.back, snapshot, NOW, told, despite_damage=despite_damage)
@@ -148,7 +150,7 @@ async def test_nothing_that_a_backup_needs_is_deleted_while_it_runs(
         assert await dooming(at_once, clock) == 1
         reaped.append(await reaping(at_once, clock))
 
-    made = await place.back_up(core=with_moments(at_once, after_look_up=delete_for_good))
+    made = await place.back_up(core=with_moments(at_once, before_stream=delete_for_good))
 
     assert reaped == [0]
     assert made.blobs.lost == ()
@@ -160,17 +162,17 @@ async def test_nothing_that_a_backup_needs_is_deleted_while_it_runs(
 async def test_a_hold_is_renewed_while_its_backup_runs_and_dropped_with_it(
     core: Core, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backup, "RENEW_S", 0.01)
+    monkeypatch.setattr(copies, "RENEW_S", 0.01)
     now = core.now()
 
-    async with backup._held(core):  # noqa: SLF001 - what is inside a backup takes no time here
+    async with copies.held(core):
         clock.advance(5)
         held = first = await core.db.all("SELECT expires_at FROM hold")
         while held == first:
             await asyncio.sleep(0.01)
             held = await core.db.all("SELECT expires_at FROM hold")
 
-    assert held == [(now + (backup.HOLD_S + 5) * 1_000_000,)]
+    assert held == [(now + (copies.HOLD_S + 5) * 1_000_000,)]
     assert await core.db.all("SELECT id FROM hold") == []
 
 
@@ -186,6 +188,7 @@ async def test_a_hold_that_nobody_renews_runs_out(at_once: Core, admin: Principa
     assert await reaping(at_once, clock) == 1
 
 
+@pytest.mark.on_files("it is about how the file of SQLite is copied")
 async def test_the_copy_of_a_database_is_never_begun_anew_and_holds_no_writer_up(
     place: Place, core: Core, admin: Principal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -404,6 +407,14 @@ async def test_a_restore_keeps_others_out_of_its_folder(place: Place) -> None:
     assert UNFINISHED in names(place.back)
 
 
+async def test_what_servers_knew_of_each_other_is_not_restored(place: Place, core: Core) -> None:
+    await core.db.write(lambda tx: tx.run("INSERT INTO agreed (name, value) VALUES ('trash.keep_s', '1')"))
+    await place.back_up()
+
+    async with place.restored() as again:
+        assert await again.db.all("SELECT name FROM agreed") == []
+
+
 async def test_a_backup_into_the_store_itself_is_refused(place: Place) -> None:
     inside = place._replace(target=place.data / "backups")
 
@@ -411,6 +422,16 @@ async def test_a_backup_into_the_store_itself_is_refused(place: Place) -> None:
         await inside.back_up()
 
     assert not inside.target.exists()
+
+
+async def test_a_backup_among_the_originals_in_a_shared_folder_is_refused(place: Place) -> None:
+    (place.target / "blobs").mkdir(parents=True)
+    home = Home(place.data, blobs_url=f"file://{place.target}")
+
+    with pytest.raises(BackupUnusable, match="is in the store itself"):
+        await backup.back_up(place.core, home, place.target, 1, told)
+
+    assert names(place.target) == ["blobs"]
 
 
 async def test_a_folder_with_something_in_it_is_left_alone(place: Place) -> None:
@@ -540,7 +561,7 @@ async def test_a_damaged_database_makes_no_snapshot_and_costs_none(
     made = await place.back_up()
     monkeypatch.setattr(health, "quick_check", lambda _: ["row 3 missing from index image_of_blob"])
 
-    with pytest.raises(BackupUnusable, match="the database is damaged, and no copy of it is kept: row 3"):
+    with pytest.raises(StoreUnusable, match="the database is damaged, and no copy of it is kept: row 3"):
         await place.back_up(1)
 
     assert place.snapshots() == [made.snapshot]

@@ -10,7 +10,7 @@ import pytest
 
 import bucket
 import pictures
-from build import Clock, believing, fail_loudly, make_image
+from build import Clock, believing, fail_loudly, home_of, make_image
 from forking import run
 from moments import bytes_of, original_of
 from packshot import app
@@ -24,6 +24,7 @@ from packshot.storage.blobs.s3 import open_bucket
 from packshot.storage.buckets import BucketTarget
 from packshot.storage.erasing import Sought
 from packshot.storage.folder import KEY_FILE
+from packshot.storage.homes import Home
 
 NOW = 1_800_000_000_000_000
 SHIRT, MUG = pictures.png(3, 2), pictures.png(4, 4)
@@ -47,7 +48,7 @@ async def test_a_store_comes_back_from_a_bucket(
     core: Core, admin: Principal, shirt: int, clock: Clock, tmp_path: Path, url: str
 ) -> None:
     image = await make_image(core, admin, shirt, SHIRT)
-    made = await backup.back_up(core, tmp_path / "data", url, None, told)
+    made = await backup.back_up(core, home_of(core, tmp_path / "data"), url, None, told)
 
     done = await backup.restore(url, tmp_path / "back", None, NOW, told)
 
@@ -65,13 +66,13 @@ async def test_only_what_the_bucket_lacks_is_copied_and_old_snapshots_go(
 ) -> None:
     image = await make_image(core, admin, shirt, SHIRT)
     gone = (await original_of(core, admin.account_id, image.id)).key
-    first = await backup.back_up(core, tmp_path / "data", url, None, told)
+    first = await backup.back_up(core, home_of(core, tmp_path / "data"), url, None, told)
     await images.remove_from_product(core, admin, shirt, image.id)
     await core.db.write(lambda tx: tx.run("DELETE FROM trash"))
     await core.db.write(lambda tx: tx.run("UPDATE blob SET state = 'doomed', doomed_at = 1"))
     await make_image(core, admin, shirt, MUG)
 
-    second = await backup.back_up(core, tmp_path / "data", url, 1, told)
+    second = await backup.back_up(core, home_of(core, tmp_path / "data"), url, 1, told)
 
     assert (second.blobs.copied, second.snapshots_removed, second.blobs_removed) == (1, 1, 1)
     assert BucketTarget(url).names() == [second.snapshot] != [first.snapshot]
@@ -83,7 +84,7 @@ async def test_a_damaged_picture_in_the_bucket_is_never_restored_as_a_good_one(
 ) -> None:
     image = await make_image(core, admin, shirt, SHIRT)
     key = (await original_of(core, admin.account_id, image.id)).key
-    await backup.back_up(core, tmp_path / "data", url, None, told)
+    await backup.back_up(core, home_of(core, tmp_path / "data"), url, None, told)
     obstore.put(open_bucket(url), f"blobs/{key[:2]}/{key}", bytes(len(SHIRT)))
 
     with pytest.raises(BackupUnusable, match=r"1 blobs of snapshot .* are damaged, and nothing was restored"):
@@ -93,7 +94,7 @@ async def test_a_damaged_picture_in_the_bucket_is_never_restored_as_a_good_one(
 
 
 async def test_a_snapshot_without_its_manifest_is_none(core: Core, tmp_path: Path, url: str) -> None:
-    made = await backup.back_up(core, tmp_path / "data", url, None, told)
+    made = await backup.back_up(core, home_of(core, tmp_path / "data"), url, None, told)
     obstore.delete(open_bucket(url), f"snapshots/{made.snapshot}/manifest.json")
 
     with pytest.raises(BackupUnusable, match=f"there is no backup in {re.escape(url)}"):
@@ -101,17 +102,17 @@ async def test_a_snapshot_without_its_manifest_is_none(core: Core, tmp_path: Pat
 
 
 async def test_a_snapshot_without_its_key_is_said_to_be_so_in_one_line(core: Core, tmp_path: Path, url: str) -> None:
-    made = await backup.back_up(core, tmp_path / "data", url, None, told)
+    made = await backup.back_up(core, home_of(core, tmp_path / "data"), url, None, told)
     obstore.delete(open_bucket(url), f"snapshots/{made.snapshot}/{KEY_FILE}")
 
     with pytest.raises(
         BackupUnusable, match=rf"^the key of the snapshot .*{made.snapshot} is lost \(No such object\): "
     ):
-        await backup.back_up(core, tmp_path / "data", url, None, told)
+        await backup.back_up(core, home_of(core, tmp_path / "data"), url, None, told)
 
 
 async def test_a_snapshot_without_its_database_is_named(core: Core, tmp_path: Path, url: str) -> None:
-    made = await backup.back_up(core, tmp_path / "data", url, None, told)
+    made = await backup.back_up(core, home_of(core, tmp_path / "data"), url, None, told)
     obstore.delete(open_bucket(url), f"snapshots/{made.snapshot}/packshot.sqlite3")
 
     with pytest.raises(BackupUnusable, match=f"the database of snapshot {made.snapshot} is lost"):
@@ -119,11 +120,25 @@ async def test_a_snapshot_without_its_database_is_named(core: Core, tmp_path: Pa
 
 
 async def test_the_backups_of_another_store_are_left_alone(core: Core, tmp_path: Path, url: str) -> None:
-    await backup.back_up(core, tmp_path / "data", url, None, told)
+    await backup.back_up(core, home_of(core, tmp_path / "data"), url, None, told)
     (tmp_path / "data" / KEY_FILE).write_bytes(b"another key")
 
     with pytest.raises(BackupUnusable, match="holds the backups of another store: name another place"):
-        await backup.back_up(core, tmp_path / "data", url, None, told)
+        await backup.back_up(core, home_of(core, tmp_path / "data"), url, None, told)
+
+
+async def test_the_originals_of_the_store_itself_are_no_backup(
+    core: Core, admin: Principal, shirt: int, tmp_path: Path, url: str
+) -> None:
+    await make_image(core, admin, shirt, SHIRT)
+    await backup.back_up(core, home_of(core, tmp_path / "data"), url, None, told)
+
+    with pytest.raises(BackupUnusable, match="is in the store itself"):
+        await backup.back_up(core, Home(tmp_path / "data", blobs_url=f"{url}/"), url, 1, told)
+    with pytest.raises(BackupUnusable, match="is in the store itself"):
+        await backup.restore(f"{url}/", Home(tmp_path / "back", blobs_url=url), None, NOW, told)
+
+    assert not (tmp_path / "back").exists()
 
 
 async def test_a_second_backup_has_to_wait_unless_the_first_was_killed(
@@ -132,9 +147,9 @@ async def test_a_second_backup_has_to_wait_unless_the_first_was_killed(
     obstore.put(open_bucket(url), "lock", b"somebody else's")
 
     with pytest.raises(BackupUnusable, match=r"another backup into .* is running, or was killed"):
-        await backup.back_up(core, tmp_path / "data", url, None, told)
+        await backup.back_up(core, home_of(core, tmp_path / "data"), url, None, told)
     monkeypatch.setattr(buckets, "STALE_S", -1.0)
-    await backup.back_up(core, tmp_path / "data", url, None, told)
+    await backup.back_up(core, home_of(core, tmp_path / "data"), url, None, told)
 
     assert "lock" not in names(url)
 
@@ -161,7 +176,7 @@ async def test_erase_names_the_snapshots_in_buckets_that_hold_an_image(
     core: Core, admin: Principal, shirt: int, tmp_path: Path, url: str
 ) -> None:
     image = await make_image(core, admin, shirt, SHIRT)
-    made = await backup.back_up(core, tmp_path / "data", url, None, told)
+    made = await backup.back_up(core, home_of(core, tmp_path / "data"), url, None, told)
     (found,) = await erasing.find(core, admin.account_id, image.guid)
 
     done = await erasing.erase_images(core, admin, [found])
@@ -170,9 +185,12 @@ async def test_erase_names_the_snapshots_in_buckets_that_hold_an_image(
     assert copies.told == [f"Snapshot {made.snapshot} in {url} holds it"]
 
 
-def test_the_commands_take_the_address_of_a_bucket(tmp_path: Path, url: str) -> None:
+@pytest.mark.on_files("the commands are given no address of a database")
+async def test_the_commands_take_the_address_of_a_bucket(
+    core: Core, admin: Principal, shirt: int, tmp_path: Path, url: str
+) -> None:
+    await make_image(core, admin, shirt, SHIRT)
     store, back = tmp_path / "data", tmp_path / "back"
-    run("init", "--data", store, "--demo")
     path = next((store / "blobs").rglob("*.*"))
 
     made = run("backup", url, "--data", store)
@@ -191,4 +209,4 @@ def test_a_bucket_that_does_not_answer_is_named(tmp_path: Path, monkeypatch: pyt
     done = run("backup", "s3://nowhere/shop", "--data", tmp_path / "data", environment=os.environ)
 
     assert done.returncode == 2
-    assert "packshot: s3://nowhere/shop cannot be used: " in done.stderr
+    assert re.fullmatch(r"packshot: s3://nowhere/shop cannot be used: it does not answer, .*\n", done.stderr)

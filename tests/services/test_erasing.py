@@ -9,7 +9,17 @@ from pathlib import Path
 import pytest
 
 import pictures
-from build import Clock, make_account, make_image, make_inventory_product, make_library_image, make_product
+from build import (
+    Clock,
+    columns_of,
+    home_of,
+    make_account,
+    make_image,
+    make_inventory_product,
+    make_library_image,
+    make_product,
+    tables_of,
+)
 from moments import blob_states, keys_of, original_of, path_of, with_moments
 from packshot.domain.access import Principal
 from packshot.domain.audit import Sought as Lines
@@ -39,9 +49,10 @@ from packshot.services.idempotency import Key, once
 from packshot.services.originals import Upload
 from packshot.services.product_parts import File, NewValues, Parts
 from packshot.storage import catalogs, health
-from packshot.storage.database import Tx, connect
+from packshot.storage.database import Tx
 from packshot.storage.erasing import Sought
 from packshot.storage.folder import DATABASE
+from packshot.storage.sqlite import connect
 
 NAME, TITLE = "anna-on-the-beach.png", "Anna on the beach"
 SHIRT, MUG = pictures.png(7, 5), pictures.png(4, 4)
@@ -64,7 +75,7 @@ async def erase(core: Core, caller: Principal, name: int | str, folder: Path) ->
 async def telling(core: Core, *words: str) -> dict[str, int]:
     """By table, how many rows have any of these words in them."""
     found = {}
-    for (table,) in await core.db.all("SELECT name FROM sqlite_master WHERE type = 'table'"):
+    for table in await tables_of(core):
         rows = await core.db.all(f"SELECT * FROM {table}")
         if count := sum(any(word in repr(row) for word in words) for row in rows):
             found[table] = count
@@ -282,8 +293,8 @@ async def test_older_generations_of_the_bytes_go_too_whatever_holds_them(
     async def erased() -> None:
         renewed.append(await erase(core, admin, again.id, folder))
 
-    held = with_moments(core, after_look_up=erased)
-    await backup.back_up(held, folder, folder.parent / "backups", None, lambda *_: None)
+    held = with_moments(core, before_stream=erased)
+    await backup.back_up(held, home_of(core, folder), folder.parent / "backups", None, lambda *_: None)
 
     assert renewed
     assert await keys_of(core) == set()
@@ -313,6 +324,7 @@ async def test_what_was_made_of_the_picture_goes_with_it(
     assert len(await core.renditions.of_keys()) == 1
 
 
+@pytest.mark.on_files("PostgreSQL is migrated without a copy")
 async def test_copies_that_migrations_left_of_the_database_go(
     core: Core, admin: Principal, shirt: int, folder: Path
 ) -> None:
@@ -326,6 +338,7 @@ async def test_copies_that_migrations_left_of_the_database_go(
     assert await asyncio.to_thread(lambda: not copy.exists())
 
 
+@pytest.mark.on_files("it is about the file of SQLite")
 async def test_what_free_pages_and_the_log_have_kept_of_older_rows_goes_too(
     core: Core, admin: Principal, shirt: int, folder: Path
 ) -> None:
@@ -359,9 +372,8 @@ async def test_an_account_goes_with_all_it_has_and_its_name_is_free(
 
     assert (erased.counts["images"], erased.counts["products"], done.originals) == (2, 1, 2)
     assert await telling(core, NAME, TITLE, "'main'") == {}
-    for table in [row[0] for row in await core.db.all("SELECT name FROM sqlite_master WHERE type = 'table'")]:
-        columns = [row[1] for row in await core.db.all(f"SELECT * FROM pragma_table_info('{table}')")]
-        if "account_id" in columns and table != "audit":
+    for table in await tables_of(core):
+        if "account_id" in await columns_of(core, table) and table != "audit":
             assert await core.db.all(f"SELECT * FROM {table} WHERE account_id = ?1", admin.account_id) == [], table
     assert (await images.get(core, stranger, product_id, theirs.id)).guid == theirs.guid
     assert len(await keys_of(core)) == 1
@@ -398,6 +410,7 @@ async def test_upkeep_deletes_bytes_that_a_stopped_erasure_left(
     assert await erasing.is_finished(core)
 
 
+@pytest.mark.on_files("PostgreSQL rewrites nothing as a whole")
 async def test_a_reader_that_does_not_let_go_is_told_of_and_leaves_the_rest_to_be_done(
     core: Core, admin: Principal, shirt: int, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -416,6 +429,7 @@ async def test_a_reader_that_does_not_let_go_is_told_of_and_leaves_the_rest_to_b
     assert await erasing.is_finished(core)
 
 
+@pytest.mark.on_files("PostgreSQL rewrites nothing as a whole")
 async def test_whoever_writes_goes_on_while_a_long_read_keeps_the_file_from_being_emptied(
     core: Core, admin: Principal, shirt: int, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -443,7 +457,7 @@ async def test_backups_that_hold_it_are_named_and_those_that_nobody_can_ask(
 
     async def back_up(target: Path) -> str:
         clock.advance(3_600)
-        return (await backup.back_up(core, folder, target, None, lambda *_: None)).snapshot
+        return (await backup.back_up(core, home_of(core, folder), target, None, lambda *_: None)).snapshot
 
     before = await back_up(targets[0])
     await back_up(targets[2])
@@ -477,7 +491,7 @@ async def test_snapshots_that_are_removed_are_forgotten(core: Core, folder: Path
     made = []
     for _ in range(3):
         clock.advance(60)
-        made.append(await backup.back_up(core, folder, target, 1, lambda *_: None))
+        made.append(await backup.back_up(core, home_of(core, folder), target, 1, lambda *_: None))
 
     assert await core.db.all("SELECT target, snapshot FROM backup") == [(str(target), made[-1].snapshot)]
 
@@ -489,8 +503,8 @@ async def test_a_backup_that_is_being_made_is_told_of(core: Core, admin: Princip
     async def look() -> None:
         told.extend((await erasing.find_copies(core, Sought(admin.account_id, setup.ACCOUNT, image.id), [])).told)
 
-    held = with_moments(core, after_look_up=look)
-    await backup.back_up(held, folder, folder.parent / "backups", None, lambda *_: None)
+    held = with_moments(core, before_stream=look)
+    await backup.back_up(held, home_of(core, folder), folder.parent / "backups", None, lambda *_: None)
 
     assert len(told) == 1
     assert told[0].startswith("A backup is being made")

@@ -1,6 +1,8 @@
 """Images of libraries added, deleted, selected and expired: what is noted, who may, and all of it or nothing."""
 
 import dataclasses
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from uuid import uuid4
 
 import msgspec
@@ -105,36 +107,46 @@ async def test_a_deletion_changes_no_product_where_the_setting_says_so(core: Cor
 # All or nothing
 
 
-async def fail_noting(core: Core, event: str, after: int) -> None:
-    """Make the database refuse the next event of that name but for the first few."""
+@asynccontextmanager
+async def fail_noting(core: Core, event: str, after: int) -> AsyncIterator[None]:
+    """Have the database refuse the next event of that name but for the first few, for the block."""
     await listen(core)
-    trigger = (
-        f"CREATE TRIGGER refusing BEFORE INSERT ON outbox WHEN NEW.event = '{event}'"
+    sql = {
+        "sqlite": f"CREATE TRIGGER refusing BEFORE INSERT ON outbox WHEN NEW.event = '{event}'"
         f" AND (SELECT count(*) FROM outbox WHERE event = '{event}') >= {after}"
-        " BEGIN SELECT RAISE(ABORT, 'refused'); END"
-    )
-    await core.db.write(lambda tx: tx.run(trigger))
+        " BEGIN SELECT RAISE(ABORT, 'refused'); END",
+        "postgresql": "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        f" IF (SELECT count(*) FROM outbox WHERE event = '{event}') >= {after} THEN"
+        " RAISE EXCEPTION 'refused' USING ERRCODE = 'check_violation'; END IF; RETURN NEW; END $$",
+    }
+    await core.db.write(lambda tx: tx.run(sql[core.db.dialect]))
+    if core.db.dialect == "sqlite":
+        yield
+        return
+    trigger = f"CREATE TRIGGER refusing BEFORE INSERT ON outbox FOR EACH ROW WHEN (NEW.event = '{event}')"
+    await core.db.write(lambda tx: tx.run(f"{trigger} EXECUTE FUNCTION refuse()"))
+    yield
+    await core.db.write(lambda tx: tx.run("DROP FUNCTION refuse CASCADE"))  # the next test gets the same tables
 
 
 async def test_a_deletion_that_fails_half_way_leaves_everything(core: Core, admin: Principal) -> None:
     guids = await make_library_images(core, admin, 3)
     await make_inventory_product(core, admin, guids[0])
     await selections.replace(core, admin, SELECTION, guids)
-    await fail_noting(core, DELETED, 2)
     before = await rows(core)
 
-    with pytest.raises(Conflict):
-        await libraries.remove_images(core, admin, guids, None)
+    async with fail_noting(core, DELETED, 2):
+        with pytest.raises(Conflict):
+            await libraries.remove_images(core, admin, guids, None)
 
     assert await rows(core) == before
     assert await noted(core) == []
 
 
 async def test_an_addition_that_fails_half_way_leaves_nothing(core: Core, admin: Principal) -> None:
-    await fail_noting(core, ADDED, 2)
-
-    with pytest.raises(Conflict):
-        await make_library_images(core, admin, 3)
+    async with fail_noting(core, ADDED, 2):
+        with pytest.raises(Conflict):
+            await make_library_images(core, admin, 3)
 
     assert await rows(core) == [[], [], []]
     assert await noted(core) == []

@@ -6,7 +6,7 @@ from base64 import urlsafe_b64encode
 
 import pytest
 
-from build import Clock, make_account
+from build import Clock, make_account, tables_of
 from oauth_client import make_application, make_user
 from packshot.domain.accounts import Tokens, User
 from packshot.domain.errors import AccountStopped, InvalidRequest, NotFound, Unauthenticated
@@ -422,8 +422,7 @@ async def test_no_secret_is_stored_in_the_clear(
         tokens.access_token, tokens.refresh_token, fresh.access_token, fresh.refresh_token,
     ]  # fmt: skip
 
-    tables = [row[0] for row in await core.db.all("SELECT name FROM sqlite_master WHERE type = 'table'")]
-    stored = repr([await core.db.all(f"SELECT * FROM {table}") for table in tables])
+    stored = repr([await core.db.all(f"SELECT * FROM {table}") for table in await tables_of(core)])
 
     assert made.application.client_id in stored
     assert [secret for secret in secrets if secret in stored] == []

@@ -16,9 +16,9 @@ from packshot import app
 from packshot.domain.errors import PackshotError, StoreFull, Unavailable
 from packshot.services import upkeep
 from packshot.services.core import Core
-from packshot.storage import database
+from packshot.storage import sqlite
 from packshot.storage.blobs import staging
-from packshot.storage.database import connect
+from packshot.storage.sqlite import connect
 from receiver import PRIVATE
 
 Fault = Callable[[sqlite3.Connection | None], Exception]
@@ -77,7 +77,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
             made.of_file()
             return super().__getattribute__(name)
 
-    monkeypatch.setattr(database, "connect", opened)
+    monkeypatch.setattr(sqlite, "connect", opened)
     monkeypatch.setattr(staging, "Files", Failing)
     return made
 

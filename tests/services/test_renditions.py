@@ -211,7 +211,7 @@ async def test_avif_is_made_after_somebody_asked_who_takes_it_and_served_once_re
 
     assert (first.content.media_type, first.by_accept, first.lasting) == ("image/webp", True, False)
     assert (second.content.media_type, second.by_accept, second.lasting) == ("image/avif", True, True)
-    assert [job.spec.format for job in workers.asked] == ["webp", "avif"]
+    assert sorted(job.spec.format for job in workers.asked) == ["avif", "webp"]  # a bucket may put either first
 
 
 async def test_nobody_makes_avif_that_nobody_takes(shop: Shop) -> None:
@@ -285,6 +285,7 @@ async def test_avif_is_made_of_what_becomes_no_larger_than_a_worker_can_do(
     shop: Shop, size_px: tuple[int, int], text: str, *, has_alpha: bool, is_made: bool
 ) -> None:
     core, _ = counting(shop.core, unavailable)
+    core = dataclasses.replace(core, making=Postponing())
     picture = await renditions.picture_at(core, (await hang(shop, fresh(8))).address[4:])
     looks = replace(await renditions.looks_of(core, picture), has_alpha=has_alpha)
     picture = replace(picture, width_px=size_px[0], height_px=size_px[1], looks=looks)
@@ -294,6 +295,13 @@ async def test_avif_is_made_of_what_becomes_no_larger_than_a_worker_can_do(
 
     assert core.making.waiting == is_made
     await core.making.close()
+
+
+class Postponing(Making):
+    """Gets to nothing that nobody waits for."""
+
+    async def _work_off(self) -> None:
+        return
 
 
 async def unavailable(_: Render) -> None:

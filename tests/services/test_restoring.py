@@ -129,7 +129,7 @@ async def _sell_and_choose(scene: Scene) -> None:
                 "UPDATE image SET focus_x = ?2, focus_y = ?3, privacy = ?4, version = ?5, description = ?6, site_id = 3"
                 " WHERE id = ?1",
                 image_id, rng.randrange(101), rng.randrange(101), rng.choice([None, "keep", "strip_all"]),
-                rng.randrange(1, 9), "ü\x00\n",
+                rng.randrange(1, 9), "ü\x01\n",
             )  # fmt: skip
 
     await core.db.write(work)

@@ -1,7 +1,6 @@
 """Whose original is missing or damaged, and whose is whole again, is written down and told, once, with the change."""
 
 import asyncio
-import shutil
 from pathlib import Path
 
 import httpx
@@ -12,7 +11,7 @@ import structlog
 import pictures
 from build import make_account, make_image, make_library_image, make_product
 from logged import Done, lines
-from moments import blob_states, original_of, path_of, settled
+from moments import blob_states, copy_all, original_of, path_of, settled
 from packshot.config import Settings
 from packshot.domain.access import Principal
 from packshot.domain.catalogs import Property
@@ -65,12 +64,12 @@ def lose(path: Path) -> None:
     path.unlink()
 
 
+def bring_back(path: Path) -> None:
+    path.write_bytes(SHIRT)
+
+
 def damage(path: Path) -> None:
     path.write_bytes(bytes(len(SHIRT)))
-
-
-def move(source: Path, target: Path) -> None:
-    source.rename(target)
 
 
 async def scrubbed(core: Core) -> None:
@@ -124,10 +123,10 @@ async def test_a_read_that_finds_it_says_in_which_request(
     assert len(await noted(core)) == 2
 
 
-async def test_bytes_that_come_back_are_written_down(core: Core, admin: Principal, path: Path, tmp_path: Path) -> None:
-    move(path, tmp_path / "elsewhere")
+async def test_bytes_that_come_back_are_written_down(core: Core, admin: Principal, path: Path) -> None:
+    lose(path)
     await scrubbed(core)
-    move(tmp_path / "elsewhere", path)
+    bring_back(path)
 
     await scrubbed(core)
 
@@ -137,7 +136,7 @@ async def test_bytes_that_come_back_are_written_down(core: Core, admin: Principa
 async def test_bytes_from_the_second_copy_are_written_down(
     core: Core, admin: Principal, path: Path, tmp_path: Path
 ) -> None:
-    shutil.copytree(path_of(core, "00").parents[1], tmp_path / "mirror")
+    copy_all(core, tmp_path / "mirror")
     lose(path)
 
     await scrubbed(core)

@@ -8,6 +8,7 @@ import pytest
 import pictures
 from build import (
     Clock,
+    columns_of,
     make_image,
     make_inventory_product,
     make_library_image,
@@ -255,8 +256,7 @@ async def test_a_viewer_may_look_into_the_trash_and_no_more(core: Core, admin: P
 
 async def test_every_column_of_the_tables_goes_into_the_trash(core: Core) -> None:
     for table, columns in trash.COLUMNS.items():
-        there = [row[0] for row in await core.db.all("SELECT name FROM pragma_table_info(?1)", table)]
-        assert sorted(columns.split()) == sorted(there), table
+        assert sorted(columns.split()) == sorted(await columns_of(core, table)), table
 
 
 async def test_a_client_that_calls_all_its_requests_the_same_has_a_deletion_for_each_minute(

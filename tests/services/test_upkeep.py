@@ -60,6 +60,7 @@ async def test_orphans_are_doomed_then_reaped_each_in_its_time(
     assert await upkeep.run_once(core) == Round()
 
 
+@pytest.mark.on_files("nobody can make an object of a bucket older")
 async def test_bytes_an_image_points_at_are_never_touched(
     core: Core, admin: Principal, shirt: int, clock: Clock
 ) -> None:
@@ -148,6 +149,7 @@ async def test_more_orphans_than_one_batch_are_all_collected(
     assert await keys_of(core) == set()
 
 
+@pytest.mark.on_files("nobody can make an object of a bucket older")
 async def test_files_nobody_knows_are_swept_once_they_are_old(core: Core, admin: Principal, shirt: int) -> None:
     await make_image(core, admin, shirt, SHIRT)
     (known,) = await keys_of(core)
@@ -162,6 +164,7 @@ async def test_files_nobody_knows_are_swept_once_they_are_old(core: Core, admin:
     assert await keys_of(core) == {known, young}
 
 
+@pytest.mark.on_files("nobody can make an object of a bucket older")
 async def test_doomed_bytes_wait_for_the_reaper_however_old_they_are(
     core: Core, admin: Principal, shirt: int, clock: Clock
 ) -> None:
@@ -192,6 +195,35 @@ async def test_images_of_a_session_go_when_their_time_is_over_and_their_bytes_li
 
     assert await core.db.all("SELECT guid FROM image") == [(kept.guid,)]
     assert await blob_states(core) == ["doomed", "live"]
+
+
+@pytest.mark.on_files("nobody can make an object of a bucket older")
+async def test_a_sweep_of_a_share_leaves_the_others_alone(core: Core) -> None:
+    keys = [new_key(f"{digits}{'0' * 60}") for digits in ("0000", "7fff", "8000", "ffff")]
+    for key in keys:
+        await core.blobs.put(key, SHIRT)
+        age(path_of(core, key), DAY_S + 5)
+
+    assert await upkeep.sweep(core, ("7fff", "8000")) == 1
+
+    assert await keys_of(core) == {keys[0], *keys[2:]}
+    assert await upkeep.sweep(core, ("8000", "g")) == 2
+    assert await upkeep.sweep(core) == 1
+
+
+@pytest.mark.parametrize("every_s", [1, 600, HOUR_S, DAY_S - 1, DAY_S, 7 * DAY_S])
+def test_the_shares_of_a_day_have_every_key_in_them(every_s: int) -> None:
+    # One more, since a day need not be a whole number of rounds.
+    shares = [upkeep.share_of(number, every_s) for number in range(7, 8 + -(-DAY_S // every_s))]
+
+    spans = sorted((int(first, 16), 1 << 16 if last == "g" else int(last, 16)) for first, last in shares)
+
+    assert all(first < last for first, last in spans)
+    reached = 0
+    for first, last in spans:
+        assert first <= reached
+        reached = max(reached, last)
+    assert reached == 1 << 16
 
 
 async def test_a_round_sweeps_uploads_that_were_never_finished(core: Core, tmp_path: Path) -> None:
@@ -262,7 +294,7 @@ async def test_a_store_that_deletes_nothing_keeps_the_row_for_the_next_round(
     assert await reaping(at_once, clock) == 1
 
 
-async def rounds(core: Core, seconds: float = 0.05) -> "asyncio.Task[None]":
+async def rounds(core: Core, seconds: float = 0.5) -> "asyncio.Task[None]":
     """Upkeep for ever, that long."""
     quick = dataclasses.replace(core, upkeep=UpkeepSettings(every_s=0))
     task = asyncio.create_task(upkeep.run_for_ever(quick))

@@ -102,6 +102,7 @@ async def test_an_upload_beside_the_reapers_unlink_keeps_its_bytes(
     assert old_key not in await keys_of(at_once)
 
 
+@pytest.mark.on_files("nobody can make an object of a bucket older")
 async def test_an_upload_beside_the_sweep_of_an_older_file_keeps_its_bytes(
     core: Core, admin: Principal, shirt: int
 ) -> None:

@@ -91,6 +91,7 @@ async def test_no_line_is_ever_changed(core: Core, change: str) -> None:
     assert await everything(core) == before
 
 
+@pytest.mark.on_files("only SQLite has such a statement")
 async def test_no_line_is_put_in_the_place_of_another(core: Core) -> None:
     before = await everything(core)
 
@@ -171,6 +172,7 @@ async def test_the_log_outlives_its_account(core: Core, admin: Principal) -> Non
     assert await ids(core) == [3, 2, 1]
 
 
+@pytest.mark.on_files("it is about SQLite's plans")
 @pytest.mark.parametrize(
     "sought",
     [{}, {"image_id": 5}, {"guid": "guid 5"}, {"request_id": "request 1"}, {"before_id": 3}, {"by": "keys"}],

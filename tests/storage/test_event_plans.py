@@ -13,8 +13,8 @@ from packshot import app
 from packshot.domain.paging import Query
 from packshot.services import deliveries, handlers, offline, setup
 from packshot.services.handlers import Binding
-from packshot.storage import database
-from packshot.storage.database import connect
+from packshot.storage import sqlite
+from packshot.storage.sqlite import connect
 from receiver import EVERY, PRIVATE, deliver, make_application, receiving
 
 OF_A_FEW = re.compile(r"FROM event_receiver$|count\(\*\) FROM outbox|WHERE r.application_id IS NULL")
@@ -51,7 +51,7 @@ async def test_no_statement_about_events_walks_a_table(
     def opened(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
         return cast("sqlite3.Connection", Recorded(connect(path, read_only=read_only), asked))
 
-    monkeypatch.setattr(database, "connect", opened)
+    monkeypatch.setattr(sqlite, "connect", opened)
     async with app.open_core(tmp_path / "data", PRIVATE, fail_loudly, clock) as core, receiving() as receiver:
         seed = await setup.create_account(core)
         assert seed is not None

@@ -9,8 +9,9 @@ import pytest
 
 from packshot.domain.paging import Condition, Ordering, Query
 from packshot.storage import inventory
-from packshot.storage.database import Row, Tx, connect
+from packshot.storage.database import Dialect, Row, Tx
 from packshot.storage.migrations import prepare
+from packshot.storage.sqlite import connect
 
 NEWEST = [Ordering("id", descending=True)]
 FILTERS = {
@@ -23,6 +24,8 @@ FILTERS = {
 
 class Watched:
     """Answers queries, and notes their plans and what they took in hundreds of the database's steps."""
+
+    dialect: Dialect = "sqlite"
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection

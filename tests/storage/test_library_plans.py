@@ -12,7 +12,7 @@ from packshot.domain.libraries import Place, Sort, Wanted
 from packshot.services import libraries, selections, setup
 from packshot.services.core import Core
 from packshot.storage import library_lists
-from packshot.storage.database import connect
+from packshot.storage.sqlite import connect
 from plans import Statements, measure, multiply
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from older import IMAGES, SHOWN, add_images, found
 from packshot.storage import migrations
-from packshot.storage.database import connect
+from packshot.storage.sqlite import connect
 
 
 @pytest.fixture

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from packshot.storage import migrations
-from packshot.storage.database import connect
 from packshot.storage.migrations import NotMigrated, SchemaTooNew, migrate, steps, version
+from packshot.storage.sqlite import connect
 
 # Forked from a process that has everything imported, so that they really start at once.
 STARTS = """
 import os, sys
 from pathlib import Path
-from packshot.storage.database import connect
+from packshot.storage.sqlite import connect
 from packshot.storage.migrations import migrate
 
 def start(path):

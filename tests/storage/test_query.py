@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from packshot.domain.errors import InvalidValue
 from packshot.domain.paging import Condition, Operator, Ordering, Query, Value
-from packshot.storage.database import Row, connect
+from packshot.storage.database import Dialect, Row
 from packshot.storage.query import MAX_VALUES, Column, Listing, page
+from packshot.storage.sqlite import connect
 
 Thing = dict[str, Any]
 
@@ -38,6 +39,8 @@ MINE, THEIRS = 1, 2
 
 class Memory:
     """Answers queries from a table in memory, and counts them."""
+
+    dialect: Dialect = "sqlite"
 
     def __init__(self, things: Sequence[Thing]) -> None:
         self.asked = 0

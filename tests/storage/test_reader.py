@@ -11,7 +11,8 @@ import pytest
 from hooked import add, open_notes, sqlite_error, until
 from packshot.domain.errors import Unavailable
 from packshot.storage import reader
-from packshot.storage.database import Database, connect
+from packshot.storage.database import Database
+from packshot.storage.sqlite import connect
 
 NUMBERS = "WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < ?1)"
 COUNT = f"{NUMBERS} SELECT count(*) FROM number"

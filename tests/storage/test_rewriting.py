@@ -9,9 +9,9 @@ import pytest
 
 from hooked import Hooked
 from packshot.domain.errors import StoreFull
-from packshot.storage import database, rewriting
-from packshot.storage.database import connect
+from packshot.storage import rewriting
 from packshot.storage.migrations import prepare
+from packshot.storage.sqlite import connect
 
 PAGES = 200
 
@@ -70,7 +70,7 @@ def test_where_the_disk_is_full_nevertheless_no_log_stays_behind(path: Path, mon
             error.sqlite_errorcode = sqlite3.SQLITE_FULL
             raise error
 
-    monkeypatch.setattr(rewriting, "connect", lambda path: Hooked(database.connect(path), fail))
+    monkeypatch.setattr(rewriting, "connect", lambda path: Hooked(connect(path), fail))
 
     with pytest.raises(StoreFull):
         rewriting.rewrite(path, 0)

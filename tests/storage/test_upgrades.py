@@ -15,8 +15,8 @@ import older
 from hooked import sqlite_error
 from older import OLD
 from packshot.storage import backup, health, migrations
-from packshot.storage.database import connect
 from packshot.storage.migrations import DatabaseUnusable, NotMigrated, SchemaTooNew, SchemaTooOld, steps, upgrade
+from packshot.storage.sqlite import connect
 from serving import run_lines
 
 NEWEST = steps()[-1][0]
@@ -30,7 +30,7 @@ sys.path[:0] = [sys.argv[1]]
 import older
 from hooked import Hooked
 from packshot.storage import backup, migrations
-from packshot.storage.database import connect
+from packshot.storage.sqlite import connect
 
 made, folder = Path(sys.argv[2]), Path(sys.argv[3])
 path, copy, stride = folder / made.name, folder / sys.argv[4], int(sys.argv[5])

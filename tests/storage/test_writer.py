@@ -14,7 +14,8 @@ import pytest
 from hooked import PATIENCE_S, add, open_notes, queue, standing_still, texts, together
 from packshot.domain.errors import Conflict, NotFound, Unavailable
 from packshot.storage import writer
-from packshot.storage.database import Database, Tx, Work, connect
+from packshot.storage.database import Database, Tx, Work
+from packshot.storage.sqlite import SqliteTx, connect
 
 INSERT = "INSERT INTO note (text) VALUES (?1)"
 
@@ -235,7 +236,7 @@ async def test_no_method_of_a_transaction_takes_transaction_control(db: Database
 
 
 async def test_a_transaction_hands_out_neither_its_connection_nor_scripts() -> None:
-    assert {name for name in dir(Tx) if not name.startswith("_")} == {"one", "all", "run", "insert"}
+    assert {name for name in dir(SqliteTx) if not name.startswith("_")} == {"one", "all", "run", "insert", "dialect"}
 
 
 async def test_context_variables_travel_along(db: Database) -> None:

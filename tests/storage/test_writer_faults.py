@@ -11,7 +11,8 @@ import pytest
 from hooked import PATIENCE_S, Faults, add, open_notes, queue, sqlite_error, standing_still, texts, together
 from packshot.domain.errors import Conflict, NotFound, StoreFull, Unavailable
 from packshot.storage import writer
-from packshot.storage.database import Tx, Work, connect
+from packshot.storage.database import Tx, Work
+from packshot.storage.sqlite import connect
 
 ONE_MB = 1_000_000
 DEAD = "ignore::pytest.PytestUnhandledThreadExceptionWarning"

@@ -12,7 +12,8 @@ import pytest
 from hooked import PATIENCE_S, Faults, add, open_notes, queue, standing_still, texts, together, until
 from packshot.domain.errors import Conflict, Unavailable
 from packshot.storage import writer
-from packshot.storage.database import Tx, connect
+from packshot.storage.database import Tx
+from packshot.storage.sqlite import connect
 
 
 class Groups:

@@ -16,9 +16,10 @@ from build import fail_loudly
 from hooked import PATIENCE_S, Faults, Hooked, add, make_notes, sqlite_error, standing_still, texts, together, until
 from packshot.domain.errors import StoreFull, Unavailable
 from packshot.storage import reserve, writer
-from packshot.storage.database import Database, Tx, connect, open_database
+from packshot.storage.database import Database
 from packshot.storage.reader import Reader
 from packshot.storage.reserve import NONE, Reserve
+from packshot.storage.sqlite import SqliteDatabase, SqliteTx, connect, open_sqlite
 from packshot.storage.writer import Writer
 
 SIZE = 65_536
@@ -53,7 +54,8 @@ async def notes(
         return cast("sqlite3.Connection", Hooked(real, before))
 
     make_notes(path)
-    db = Database(Reader(lambda: connect(path, read_only=True)), Writer(opened, Tx, failed, held.release), failed, held)
+    writer = Writer(opened, SqliteTx, failed, held.release)
+    db = SqliteDatabase(Reader(lambda: connect(path, read_only=True)), writer, failed, held)
     try:
         yield db
     finally:
@@ -169,7 +171,7 @@ async def test_a_database_that_is_moved_away_takes_nothing_more_and_stops_the_pr
     failures: list[BaseException] = []
     path = tmp_path / "db"
     make_notes(path)
-    db = open_database(path, failures.append)
+    db = open_sqlite(path, failures.append)
     await db.write(add("a"))
     path.rename(tmp_path / "away")
     if moved == "replaced":
@@ -188,7 +190,7 @@ async def test_where_nobody_knows_whether_the_database_is_in_its_place_it_is_wri
 ) -> None:
     path, stat = tmp_path / "db", os.stat
     make_notes(path)
-    db = open_database(path, fail_loudly)
+    db = open_sqlite(path, fail_loudly)
 
     def refuse(place: Any, **options: Any) -> os.stat_result:
         if place == path:

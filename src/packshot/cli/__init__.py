@@ -20,6 +20,7 @@ from packshot.cli import (
     image,
     keys,
     migrate,
+    move,
     requests,
     reset,
     serve,
@@ -54,6 +55,7 @@ cli.command("migrate", short_help="Bring the database of an older version up to 
 cli.command("requests", short_help="Show the last calls as they went over the wire.")(requests.requests)
 cli.command("backup", short_help="Copy the store into a folder or a bucket, while it is served.")(backup.backup)
 cli.command("restore", short_help="Make a store of a backup.")(backup.restore)
+cli.command("move", short_help="Bring the store to another database or bucket, while it is served.")(move.move)
 cli.command("audit", short_help="Show what was done to images, and by whom.")(audit.audit)
 cli.command("reset", short_help="Empty the catalogs and fill them again; addresses stay.")(reset.reset)
 cli.add_typer(webhook.cli, name="webhook")

@@ -4,8 +4,7 @@ from typing import Annotated, get_args
 
 import typer
 
-from packshot import config
-from packshot.cli.common import Config, Data, one_of, require_store, stop, with_core
+from packshot.cli.common import Config, Data, of_store, one_of, stop, with_core
 from packshot.cli.serve import DEFAULT_DATA
 from packshot.domain.access import AccountState
 from packshot.services import accounts, setup
@@ -25,8 +24,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="The account's name.")
 @cli.command(short_help="Make an account and print its webhook.")
 def create(name: Name, data: Data = DEFAULT_DATA, config_file: Config = None) -> None:
     """Make an account with an administrator, two catalogs and a webhook, and print the webhook's path, this once."""
-    require_store(data)
-    settings = config.load(config_file)
+    settings = of_store(data, config_file)
     seed = with_core(data, settings, lambda core: setup.create_account(core, name))
     if seed is None:
         raise stop(f"there is an account {name} already")
@@ -36,8 +34,8 @@ def create(name: Name, data: Data = DEFAULT_DATA, config_file: Config = None) ->
 @cli.command("list")
 def list_(data: Data = DEFAULT_DATA, config_file: Config = None) -> None:
     """Print every account with its state and quota."""
-    require_store(data)
-    for account in with_core(data, config.load(config_file), accounts.of_accounts):
+    settings = of_store(data, config_file)
+    for account in with_core(data, settings, accounts.of_accounts):
         quota = "no quota" if account.quota_bytes is None else f"quota {account.quota_bytes} bytes"
         typer.echo(f"{account.id} {account.name}: {account.state}, {quota}, member_id {account.member_id}")
 
@@ -51,8 +49,8 @@ def state(
 ) -> None:
     """Let an account be called, or refuse every call of it; a running server follows within a second."""
     chosen: AccountState = one_of("state", wanted, get_args(AccountState))
-    require_store(data)
-    with_core(data, config.load(config_file), lambda core: accounts.set_state(core, name, chosen))
+    settings = of_store(data, config_file)
+    with_core(data, settings, lambda core: accounts.set_state(core, name, chosen))
 
 
 @cli.command(short_help="Limit the bytes of its pictures.")
@@ -66,5 +64,5 @@ def quota(
     if limit != "none" and not (limit.isascii() and limit.isdigit() and len(limit) <= _MAX_DIGITS):
         raise stop(f"{limit} is no number of bytes, nor none")
     wanted = None if limit == "none" else int(limit)
-    require_store(data)
-    with_core(data, config.load(config_file), lambda core: accounts.set_quota(core, name, wanted))
+    settings = of_store(data, config_file)
+    with_core(data, settings, lambda core: accounts.set_quota(core, name, wanted))

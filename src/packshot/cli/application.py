@@ -4,8 +4,7 @@ from typing import Annotated
 
 import typer
 
-from packshot import config
-from packshot.cli.common import Account, Config, Data, require_store, scopes_of, with_core
+from packshot.cli.common import Account, Config, Data, of_store, scopes_of, with_core
 from packshot.cli.serve import DEFAULT_DATA
 from packshot.domain.accounts import Application
 from packshot.services import applications, setup
@@ -37,8 +36,8 @@ def create(  # noqa: PLR0913 - one parameter for each option
 ) -> None:
     """Register an application and print its secrets, which are shown this once."""
     wanted = Application(0, 0, "", name, redirect_uri, scopes_of(scopes), handler, tuple(sorted(set(user or ()))))
-    require_store(data)
-    made = with_core(data, config.load(config_file), lambda core: applications.create(core, account, wanted))
+    settings = of_store(data, config_file)
+    made = with_core(data, settings, lambda core: applications.create(core, account, wanted))
     typer.echo(f"client_id: {made.application.client_id}")
     typer.echo(f"client_secret: {made.secret}")
     typer.echo(f"application_token: {made.application_token}")
@@ -47,8 +46,8 @@ def create(  # noqa: PLR0913 - one parameter for each option
 @cli.command("list")
 def list_(data: Data = DEFAULT_DATA, account: Account = setup.ACCOUNT, config_file: Config = None) -> None:
     """Print the applications of an account."""
-    require_store(data)
-    for app in with_core(data, config.load(config_file), lambda core: applications.of_account(core, account)):
+    settings = of_store(data, config_file)
+    for app in with_core(data, settings, lambda core: applications.of_account(core, account)):
         users = f"users {', '.join(map(str, app.members))}" if app.members else "everybody"
         typer.echo(f"{app.client_id} {app.name}: {','.join(app.scopes)}, {users}, {app.redirect_uri}")
 
@@ -62,12 +61,12 @@ def users(
 ) -> None:
     """Let only these users use an application; a running server follows within a second."""
     wanted = tuple(sorted(set(user or ())))
-    require_store(data)
-    with_core(data, config.load(config_file), lambda core: applications.set_users(core, client_id, wanted))
+    settings = of_store(data, config_file)
+    with_core(data, settings, lambda core: applications.set_users(core, client_id, wanted))
 
 
 @cli.command(short_help="Delete an application with its tokens.")
 def delete(client_id: ClientId, data: Data = DEFAULT_DATA, config_file: Config = None) -> None:
     """Delete an application with all its tokens; within a second they are refused."""
-    require_store(data)
-    with_core(data, config.load(config_file), lambda core: applications.delete(core, client_id))
+    settings = of_store(data, config_file)
+    with_core(data, settings, lambda core: applications.delete(core, client_id))

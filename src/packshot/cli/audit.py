@@ -8,9 +8,8 @@ from typing import Annotated
 import msgspec
 import typer
 
-from packshot import config
 from packshot.cli import printed
-from packshot.cli.common import Account, Config, Data, owner, require_store, stop, with_core
+from packshot.cli.common import Account, Config, Data, of_store, owner, stop, with_core
 from packshot.cli.serve import DEFAULT_DATA
 from packshot.domain.access import Principal
 from packshot.domain.audit import Entry, Sought
@@ -51,12 +50,12 @@ def audit(  # noqa: PLR0913 - one parameter for each option
         since=_moment(since) if since else None,
         before_id=before,
     )
-    require_store(data)
+    settings = of_store(data, config_file)
 
     async def run(core: Core) -> list[Entry]:
         return await log.of_entries(core, await _caller(core, account), sought, limit)
 
-    for entry in with_core(data, config.load(config_file), run):
+    for entry in with_core(data, settings, run):
         typer.echo(_as_json(entry) if as_json else _line(entry))
 
 

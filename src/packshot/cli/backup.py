@@ -2,16 +2,19 @@
 
 import asyncio
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from packshot import config
-from packshot.cli.common import Config, Data, require_store, show_progress, with_core
+from packshot.cli.common import Config, Data, of_store, show_progress, with_core
 from packshot.cli.printed import program, quoted
 from packshot.cli.serve import DEFAULT_DATA
+from packshot.config import Settings
 from packshot.services import backup as backups
 from packshot.services.backup import Copied
+from packshot.storage.homes import Home
 
 MB = 1024 * 1024
 
@@ -28,9 +31,9 @@ def backup(
 
     Only pictures that are not there yet are copied. Backups hold the store's secrets.
     """
-    require_store(data)
-    settings = config.load(config_file)
-    made = with_core(data, settings, lambda core: backups.back_up(core, data, target, keep, _progress))
+    settings = of_store(data, config_file)
+    home = home_of(data, settings)
+    made = with_core(data, settings, lambda core: backups.back_up(core, home, target, keep, _progress))
     typer.echo(
         f"Snapshot {made.snapshot} in {target}: {made.counts['image']} images, {made.blobs.blobs} blobs,"
         f" {made.blobs.copied} of them copied ({made.blobs.copied_bytes / MB:.1f} MB)."
@@ -47,13 +50,16 @@ def restore(
     despite_damage: Annotated[
         bool, typer.Option("--despite-damage", help="Where pictures are lost, restore all others.")
     ] = False,
+    config_file: Config = None,
 ) -> None:
     """Make a store of a snapshot, in an empty data folder; every picture is checked. Exit code 1: pictures are lost.
 
-    Ids go on a million higher: none is used again that was handed out after the snapshot was taken.
+    Where the settings name a database, which has to be empty, or a place for originals, these are filled. Ids go on a
+    million higher: none is used again that was handed out after the snapshot was taken.
     """
+    home = home_of(data, config.load(config_file))
     restoring = backups.restore(
-        target, data, snapshot, time.time_ns() // 1_000, _progress, despite_damage=despite_damage
+        target, home, snapshot, time.time_ns() // 1_000, _progress, despite_damage=despite_damage
     )
     done = asyncio.run(restoring)
     typer.echo(
@@ -63,6 +69,11 @@ def restore(
     if done.lost_before:
         typer.echo(f"mind  {done.lost_before} blobs were lost already when it was taken")
     _tell_lost(done.blobs)
+
+
+def home_of(folder: Path, settings: Settings) -> Home:
+    """Where the store is that these settings serve from that folder."""
+    return Home(folder, settings.database.url, settings.blobs.url, settings.keys.file)
 
 
 def _tell_lost(blobs: Copied) -> None:

@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from packshot import config
-from packshot.cli.common import Config, Data, Result, require_store, with_core
+from packshot.cli.common import Config, Data, Result, of_store, with_core
 from packshot.cli.serve import DEFAULT_DATA
 from packshot.domain.catalogs import Property, PropertyType, Section, code_for
 from packshot.services import catalogs, setup
@@ -86,9 +85,9 @@ def property_(  # noqa: PLR0913, PLR0917 - a parameter is an option of the comma
 
 def _use(data: Path, account: str, config_file: Path | None, use: Callable[[Core, int], Awaitable[Result]]) -> Result:
     """What *use* makes of the store and the account's id."""
-    require_store(data)
+    settings = of_store(data, config_file)
 
     async def run(core: Core) -> Result:
         return await use(core, await account_called(core, account))
 
-    return with_core(data, config.load(config_file), run)
+    return with_core(data, settings, run)

@@ -9,17 +9,19 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from packshot.app import open_core
+from packshot import config
+from packshot.app import agreed, open_core
 from packshot.cli.printed import program, quoted, visible
 from packshot.config import Settings
 from packshot.domain.access import Principal
 from packshot.domain.errors import NotFound
 from packshot.server import EXIT_DISK_FAILED
-from packshot.services import calls
+from packshot.services import calls, nodes
 from packshot.services.access import account_called
 from packshot.services.core import Core
 from packshot.services.setup import SCOPES
 from packshot.storage.folder import DATABASE
+from packshot.storage.migrations import on_postgresql
 
 Result = TypeVar("Result")
 Choice = TypeVar("Choice")
@@ -109,12 +111,27 @@ def require_store(folder: Path) -> None:
         raise stop(f"there is no store in {folder}: make one with `{program()} init --data {quoted(folder)}`")
 
 
+def of_store(folder: Path, config_file: Path | None) -> Settings:
+    """The settings; ends the command unless there is a store, in the folder or in the database that they name.
+
+    Raises: typer.Exit, BadSetting, StoreUnusable.
+    """
+    settings = config.load(config_file)
+    url = settings.database.url
+    if not url:
+        require_store(folder)
+    elif not asyncio.run(on_postgresql.exists(url)):
+        raise stop(f"there is no store in the database {on_postgresql.place(url)}: make one with `{program()} init`")
+    return settings
+
+
 def with_core(folder: Path, settings: Settings, use: Callable[[Core], Awaitable[Result]]) -> Result:
     """Open the store, use it, close it. Raises: typer.Exit (74 after the disk failed)."""
     failures: list[BaseException] = []
 
     async def run() -> Result:
         async with open_core(folder, settings, failures.append) as core:
+            await nodes.require_agreement(core, agreed(folder, settings))
             return await use(core)
 
     try:

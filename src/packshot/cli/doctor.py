@@ -6,8 +6,7 @@ from uuid import uuid4
 import httpx
 import typer
 
-from packshot import config
-from packshot.cli.common import Config, Data, require_store
+from packshot.cli.common import Config, Data, of_store
 from packshot.cli.serve import DEFAULT_DATA
 from packshot.cli.verify import report
 from packshot.protocols.finerworks.routes import RECEIVED
@@ -27,11 +26,10 @@ def doctor(
 
     It changes no picture and no product, and may be run beside a serving packshot of the same version.
     """
-    settings = config.load(config_file)
+    settings = of_store(data, config_file)
     typer.echo("ok    settings: every value fits")
     if settings.server.public_url and not settings.bitrix.require_https:
         typer.echo("mind  settings: webhooks are taken over plain HTTP; bitrix.require_https = true refuses them")
-    require_store(data)
     well = report(data, settings, checks.examine)
     if url:
         well = _keys_arrive(url.rstrip("/")) and well

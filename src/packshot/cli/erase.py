@@ -11,8 +11,7 @@ from typing import Annotated
 import typer
 from msgspec import structs
 
-from packshot import config
-from packshot.cli.common import Account, Config, Data, fail, owner, require_store, stop, with_core
+from packshot.cli.common import Account, Config, Data, fail, of_store, owner, stop, with_core
 from packshot.cli.printed import program, quoted, visible
 from packshot.cli.serve import DEFAULT_DATA
 from packshot.domain.errors import NotFound, PackshotError
@@ -94,8 +93,7 @@ def account_(
 
 
 def _run(data: Path, config_file: Path | None, use: Callable[[Core, _Place], Awaitable[int]]) -> None:
-    require_store(data)
-    settings = config.load(config_file)
+    settings = of_store(data, config_file)
     place = data, Path(settings.blobs.mirror) if settings.blobs.mirror else None
     code = with_core(data, settings, lambda core: use(core, place))
     if code:

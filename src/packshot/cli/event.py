@@ -5,8 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from packshot import config
-from packshot.cli.common import Config, Data, one_of, require_store, stop, with_core
+from packshot.cli.common import Config, Data, of_store, one_of, stop, with_core
 from packshot.cli.serve import DEFAULT_DATA
 from packshot.domain.errors import InvalidValue
 from packshot.domain.events import EVENTS, TEST
@@ -41,9 +40,9 @@ def add(
 ) -> None:
     """Make an outgoing webhook and print its two secrets, which are shown this once."""
     wanted = [one_of("event", name.upper(), TOLD) for name in event]
-    require_store(data)
+    settings = of_store(data, config_file)
     try:
-        made = with_core(data, config.load(config_file), lambda core: handlers.add_webhook(core, account, url, wanted))
+        made = with_core(data, settings, lambda core: handlers.add_webhook(core, account, url, wanted))
     except InvalidValue as error:
         raise stop(f"{error}, {PRIVATE}") from None
     typer.echo(f"outgoing webhook {made.id}")
@@ -54,8 +53,8 @@ def add(
 @hook.command("list")
 def list_(data: Data = DEFAULT_DATA, config_file: Config = None) -> None:
     """Print every outgoing webhook with its account, address and events."""
-    require_store(data)
-    for number, account, url, events, paused_at in with_core(data, config.load(config_file), handlers.of_webhooks):
+    settings = of_store(data, config_file)
+    for number, account, url, events, paused_at in with_core(data, settings, handlers.of_webhooks):
         paused = f", paused since {_time(paused_at)}" if paused_at else ""
         typer.echo(f"{number} {account} {url} {events}{paused}")
 
@@ -63,8 +62,8 @@ def list_(data: Data = DEFAULT_DATA, config_file: Config = None) -> None:
 @hook.command()
 def delete(hook_id: HookId, data: Data = DEFAULT_DATA, config_file: Config = None) -> None:
     """Delete an outgoing webhook with what waits for it."""
-    require_store(data)
-    with_core(data, config.load(config_file), lambda core: handlers.remove_webhook(core, hook_id))
+    settings = of_store(data, config_file)
+    with_core(data, settings, lambda core: handlers.remove_webhook(core, hook_id))
     typer.echo(f"outgoing webhook {hook_id} is deleted")
 
 
@@ -75,7 +74,7 @@ def pending(
     config_file: Config = None,
 ) -> None:
     """Print what waits to be sent or was given up, oldest first: since when, how often tried, the last error."""
-    require_store(data)
+    settings = of_store(data, config_file)
 
     async def show(core: Core) -> None:
         rows = await handlers.of_undelivered(core, after, SHOWN + 1)
@@ -84,14 +83,14 @@ def pending(
         if len(rows) > SHOWN:
             typer.echo(f"and more: --after {rows[SHOWN - 1][0]}")
 
-    with_core(data, config.load(config_file), show)
+    with_core(data, settings, show)
 
 
 @cli.command(short_help="Send an event now.")
 def retry(event_id: EventId, data: Data = DEFAULT_DATA, config_file: Config = None) -> None:
     """Send an event now, also one that was given up; a running server does so within a second."""
-    require_store(data)
-    with_core(data, config.load(config_file), lambda core: handlers.retry(core, event_id))
+    settings = of_store(data, config_file)
+    with_core(data, settings, lambda core: handlers.retry(core, event_id))
     typer.echo(f"event {event_id} is due")
 
 

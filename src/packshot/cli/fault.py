@@ -4,8 +4,7 @@ from typing import Annotated
 
 import typer
 
-from packshot import config
-from packshot.cli.common import Config, Data, require_store, with_core
+from packshot.cli.common import Config, Data, of_store, with_core
 from packshot.cli.serve import DEFAULT_DATA
 from packshot.emulator import faults
 
@@ -29,20 +28,20 @@ def add(
 
     A running server follows within a second. METHOD may end with `*`.
     """
-    require_store(data)
-    with_core(data, config.load(config_file), lambda core: faults.add(core, " ".join(rule)))
+    settings = of_store(data, config_file)
+    with_core(data, settings, lambda core: faults.add(core, " ".join(rule)))
 
 
 @cli.command("list", short_help="Print the rules that were added.")
 def list_(data: Data = DEFAULT_DATA, config_file: Config = None) -> None:
     """Print the rules that were added, one on a line; those of the settings are not among them."""
-    require_store(data)
-    for rule in with_core(data, config.load(config_file), faults.listed):
+    settings = of_store(data, config_file)
+    for rule in with_core(data, settings, faults.listed):
         typer.echo(rule)
 
 
 @cli.command(short_help="Remove the rules that were added.")
 def clear(data: Data = DEFAULT_DATA, config_file: Config = None) -> None:
     """Remove all rules that were added; those of the settings stay."""
-    require_store(data)
-    with_core(data, config.load(config_file), faults.clear)
+    settings = of_store(data, config_file)
+    with_core(data, settings, faults.clear)

@@ -1,5 +1,6 @@
 """`packshot image`: images by hand, also those of products: where they stand, how they are shown, links to them."""
 
+import dataclasses
 import json
 import re
 from collections.abc import Awaitable, Callable, Sequence
@@ -10,7 +11,7 @@ import msgspec
 import typer
 
 from packshot import config
-from packshot.cli.common import Account, Config, Data, Result, one_of, owner, require_store, stop, with_core
+from packshot.cli.common import Account, Config, Data, Result, of_store, one_of, owner, stop, with_core
 from packshot.cli.printed import facts_of
 from packshot.cli.serve import DEFAULT_DATA, DEFAULT_HOST, DEFAULT_PORT
 from packshot.domain.access import Principal
@@ -162,15 +163,15 @@ def _change(image: str, store: tuple[Path, str, Path | None], **how: Any) -> Non
 def _with_image(image: str, store: tuple[Path, str, Path | None], use: Use[Result]) -> Result:
     """Use the image of that guid or id, in the store of `(folder, account, settings file)`. Raises: typer.Exit."""
     folder, account, config_file = store
-    require_store(folder)
-    settings = config.load(config_file)
+    settings = of_store(folder, config_file)
     # Whoever owns the store means images of products too, whatever FinerWorks' clients get to see.
     shared = msgspec.structs.replace(settings.finerworks, shared_library=True)
 
-    async def found(core: Core) -> Result:
+    async def found(opened: Core) -> Result:
+        core = dataclasses.replace(opened, libraries=shared)
         caller = await owner(core, account, "packshot image")
         name = image.strip().lower()
         guid = await pictures.guid_of(core, caller, int(name)) if _ID.fullmatch(name) else name
         return await use(core, caller, guid)
 
-    return with_core(folder, msgspec.structs.replace(settings, finerworks=shared), found)
+    return with_core(folder, settings, found)

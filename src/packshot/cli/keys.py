@@ -6,9 +6,8 @@ from typing import Annotated, get_args
 import msgspec
 import typer
 
-from packshot import config
 from packshot.cli import printed
-from packshot.cli.common import Account, Config, Data, one_of, require_store, with_core
+from packshot.cli.common import Account, Config, Data, of_store, one_of, with_core
 from packshot.cli.serve import DEFAULT_DATA
 from packshot.domain.access import Mode
 from packshot.services import keys, setup
@@ -35,8 +34,7 @@ def create(
     A running server knows both at once.
     """
     chosen: Mode = one_of("mode", mode, get_args(Mode))
-    require_store(data)
-    settings = config.load(config_file)
+    settings = of_store(data, config_file)
 
     async def make(core: Core) -> tuple[Seed | None, keys.Keys]:
         return await setup.create_account(core, account), await keys.create(
@@ -53,8 +51,8 @@ def create(
 @cli.command("list", short_help="Print the pairs of an account.")
 def list_(data: Data = DEFAULT_DATA, account: Account = setup.ACCOUNT, config_file: Config = None) -> None:
     """Print the account_key and the pairs of an account; their keys are not stored."""
-    require_store(data)
-    account_key, pairs = with_core(data, config.load(config_file), lambda core: keys.of_account(core, account))
+    settings = of_store(data, config_file)
+    account_key, pairs = with_core(data, settings, lambda core: keys.of_account(core, account))
     typer.echo(f"account_key: {account_key}")
     for pair in pairs:
         typer.echo(
@@ -70,5 +68,5 @@ def revoke(
     config_file: Config = None,
 ) -> None:
     """Delete a pair of keys; within a second it is refused."""
-    require_store(data)
-    with_core(data, config.load(config_file), lambda core: keys.revoke(core, account, pair_id))
+    settings = of_store(data, config_file)
+    with_core(data, settings, lambda core: keys.revoke(core, account, pair_id))

@@ -1,15 +1,16 @@
 """`packshot migrate`: the database of an older version, tried on a copy or brought up to date."""
 
+import asyncio
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from packshot.cli.common import Data, require_store, stop
+from packshot.cli.common import Config, Data, of_store, stop
 from packshot.cli.serve import DEFAULT_DATA
 from packshot.storage import migrations
 from packshot.storage.folder import DATABASE, FolderInUse, Lock
-from packshot.storage.migrations import Rehearsal
+from packshot.storage.migrations import Rehearsal, on_postgresql
 
 MB = 1024 * 1024
 
@@ -21,12 +22,16 @@ def migrate(
         Path | None, typer.Option("--in", metavar="FOLDER", help="Where the dry run's copy goes, not beside it.")
     ] = None,
     no_copy: Annotated[bool, typer.Option("--no-copy", help="Keep no copy: there is another backup.")] = False,
+    config_file: Config = None,
 ) -> None:
     """Bring the database of an older version up to date, as `packshot serve` does; a copy of it is kept beside it.
 
-    The dry run may be done while the older version is serving.
+    The dry run may be done while the older version is serving. In PostgreSQL so may the rest: no copy is made there,
+    and the dry run tries the steps on empty tables.
     """
-    require_store(data)
+    if url := of_store(data, config_file).database.url:
+        _in_postgresql(url, dry_run=dry_run)
+        return
     path = data / DATABASE
     if dry_run:
         rehearsal = migrations.rehearse(path, place or data)
@@ -40,6 +45,20 @@ def migrate(
     if not lock.was_unclean:  # otherwise the next server has still to look at what the last one left
         lock.release()
     typer.echo(f"{upgraded}." if upgraded else "Nothing to do.")
+
+
+def _in_postgresql(url: str, *, dry_run: bool) -> None:
+    if not dry_run:
+        upgraded = asyncio.run(on_postgresql.upgrade(url))
+        typer.echo(f"{upgraded}." if upgraded else "Nothing to do.")
+        return
+    trial = asyncio.run(on_postgresql.rehearse(url))
+    if not trial:
+        typer.echo("Nothing to do.")
+        return
+    steps = ", ".join(trial.lacking)
+    typer.echo(f"The server takes what is to be done: {steps}. The database has {trial.size_bytes / MB:.1f} MB.")
+    typer.echo("Nothing was changed.")
 
 
 def _shown(rehearsal: Rehearsal) -> str:

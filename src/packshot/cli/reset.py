@@ -8,7 +8,7 @@ import typer
 
 from packshot import config
 from packshot.cli import seed_files
-from packshot.cli.common import Config, Data, require_store, stop, with_core
+from packshot.cli.common import Config, Data, of_store, stop, with_core
 from packshot.cli.serve import DEFAULT_DATA
 from packshot.services import calls, seeds
 from packshot.services.core import Core
@@ -28,7 +28,7 @@ def reset(
     """
     if demo and seed:
         raise stop("--demo and --seed exclude each other")
-    require_store(data)
+    of_store(data, config_file)
     contents = seed_files.load(seed) if seed else Contents()
     if not yes:
         _ask(data)

@@ -19,6 +19,7 @@ from packshot.services import keys, seeds, setup
 from packshot.services.core import Core
 from packshot.services.samples import PRINTS
 from packshot.services.seeds import Contents
+from packshot.storage.migrations import on_postgresql
 
 Host = Annotated[str, typer.Option(envvar="PACKSHOT_HOST", metavar="HOST", help="The address to listen on.")]
 Port = Annotated[
@@ -126,13 +127,14 @@ def init(  # noqa: PLR0913, PLR0917 - typer reads the options from the parameter
     settings = config.load(config_file)
     contents = _contents(seed, demo=demo)
     require_writable(data)
+    where = on_postgresql.place(settings.database.url) or data
     base_url = settings.server.public_url or _address(host, port, https=False)
 
     async def create(core: Core) -> dict[str, Any]:
         made = await setup.begin(core)
         if made is None:
             again = f"{printed.program()} webhook create --data {quoted(data)}"
-            raise stop(f"{data} holds a store already. For a new webhook: {again}")
+            raise stop(f"{where} holds a store already. For a new webhook: {again}")
         facts: dict[str, Any] = printed.addresses(base_url, made.user_id, made.webhook_code)
         facts |= msgspec.structs.asdict(await keys.create(core, setup.ACCOUNT))
         try:
@@ -142,7 +144,7 @@ def init(  # noqa: PLR0913, PLR0917 - typer reads the options from the parameter
             raise
 
     facts = with_core(data, settings, create)
-    typer.echo(json.dumps(facts) if as_json else f"Made a store in {data}.\nWebhook address: {facts['webhook_url']}")
+    typer.echo(json.dumps(facts) if as_json else f"Made a store in {where}.\nWebhook address: {facts['webhook_url']}")
 
 
 def _contents(path: Path | None, *, demo: bool) -> Contents | None:

@@ -5,9 +5,8 @@ from typing import Annotated
 
 import typer
 
-from packshot import config
 from packshot.cli import printed
-from packshot.cli.common import Account, Config, Data, Result, owner, require_store, with_core
+from packshot.cli.common import Account, Config, Data, Result, of_store, owner, with_core
 from packshot.cli.serve import DEFAULT_DATA
 from packshot.domain.access import Principal
 from packshot.domain.trash import Deletion
@@ -24,12 +23,12 @@ def _with_caller(
     place: tuple[Account, Config, Data], method: str, use: Callable[[Core, Principal], Awaitable[Result]]
 ) -> Result:
     account, config_file, data = place
-    require_store(data)
+    settings = of_store(data, config_file)
 
     async def run(core: Core) -> Result:
         return await use(core, await owner(core, account, method))
 
-    return with_core(data, config.load(config_file), run)
+    return with_core(data, settings, run)
 
 
 @cli.command("list", short_help="Print the deletions of an account, newest first.")

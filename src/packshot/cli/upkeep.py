@@ -5,8 +5,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from packshot import config
-from packshot.cli.common import Config, Data, bar, require_store, with_core
+from packshot.cli.common import Config, Data, bar, of_store, with_core
 from packshot.cli.printed import program
 from packshot.cli.serve import DEFAULT_DATA
 from packshot.observability import configure_logging
@@ -27,8 +26,7 @@ def upkeep(
 
     It does what a server does by itself every `upkeep.every_s` seconds, and may be run beside one.
     """
-    require_store(data)
-    settings = config.load(config_file)
+    settings = of_store(data, config_file)
     configure_logging(settings.log)
 
     async def run(core: Core) -> int:

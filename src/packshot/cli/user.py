@@ -5,8 +5,7 @@ from typing import Annotated, get_args
 
 import typer
 
-from packshot import config
-from packshot.cli.common import Account, Config, Data, one_of, require_store, with_core
+from packshot.cli.common import Account, Config, Data, of_store, one_of, with_core
 from packshot.cli.serve import DEFAULT_DATA
 from packshot.domain.access import Role
 from packshot.domain.accounts import check_password
@@ -36,9 +35,9 @@ def add(  # noqa: PLR0913 - one parameter for each option
 ) -> None:
     """Make a user; until `packshot user passwd` they cannot log in."""
     chosen: Role = one_of("role", role, get_args(Role))
-    require_store(data)
+    settings = of_store(data, config_file)
     person = (name, last_name, email)
-    user_id = with_core(data, config.load(config_file), lambda core: users.add(core, account, login, chosen, person))
+    user_id = with_core(data, settings, lambda core: users.add(core, account, login, chosen, person))
     typer.echo(f"user {user_id}")
 
 
@@ -50,7 +49,7 @@ def passwd(
     config_file: Config = None,
 ) -> None:
     """Ask for a new password twice, and end all logins with the old one."""
-    require_store(data)
+    settings = of_store(data, config_file)
 
     async def change(core: Core) -> None:
         await users.get(core, login)  # before anybody is asked for anything
@@ -58,7 +57,7 @@ def passwd(
         check_password(password)
         await users.set_password(core, login, password)
 
-    with_core(data, config.load(config_file), change)
+    with_core(data, settings, change)
 
 
 def _asked() -> str:
@@ -68,22 +67,22 @@ def _asked() -> str:
 @cli.command(short_help="Shut a user out.")
 def disable(login: Login, data: Data = DEFAULT_DATA, config_file: Config = None) -> None:
     """Shut a user out: their logins end, and their webhooks and tokens are refused, within a second."""
-    require_store(data)
-    with_core(data, config.load(config_file), lambda core: users.disable(core, login))
+    settings = of_store(data, config_file)
+    with_core(data, settings, lambda core: users.disable(core, login))
 
 
 @cli.command()
 def enable(login: Login, data: Data = DEFAULT_DATA, config_file: Config = None) -> None:
     """Let a user in again, with their webhooks and tokens."""
-    require_store(data)
-    with_core(data, config.load(config_file), lambda core: users.enable(core, login))
+    settings = of_store(data, config_file)
+    with_core(data, settings, lambda core: users.enable(core, login))
 
 
 @cli.command("list")
 def list_(data: Data = DEFAULT_DATA, account: Account = setup.ACCOUNT, config_file: Config = None) -> None:
     """Print the users of an account."""
-    require_store(data)
-    for user in with_core(data, config.load(config_file), lambda core: users.of_account(core, account)):
+    settings = of_store(data, config_file)
+    for user in with_core(data, settings, lambda core: users.of_account(core, account)):
         person = " ".join(part for part in (user.name, user.last_name, user.email) if part)
         fate = ", disabled" if user.disabled_at is not None else ""
         typer.echo(f"{user.id} {user.login or '(no login)'}: {user.role}{fate}{', ' + person if person else ''}")

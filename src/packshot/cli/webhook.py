@@ -4,8 +4,7 @@ from typing import Annotated
 
 import typer
 
-from packshot import config
-from packshot.cli.common import Account, Config, Data, require_store, scopes_of, with_core
+from packshot.cli.common import Account, Config, Data, of_store, scopes_of, with_core
 from packshot.cli.printed import day
 from packshot.cli.serve import DEFAULT_DATA
 from packshot.services import access, setup
@@ -48,8 +47,7 @@ def create(  # noqa: PLR0913 - one parameter for each option
     A running server knows it at once.
     """
     wanted = frozenset(scopes_of(scopes))
-    require_store(data)
-    settings = config.load(config_file)
+    settings = of_store(data, config_file)
 
     async def make(core: Core) -> str:
         user_id = await setup.first_user(core, account) if user is None else user
@@ -61,8 +59,8 @@ def create(  # noqa: PLR0913 - one parameter for each option
 @cli.command("list")
 def list_(data: Data = DEFAULT_DATA, account: Account = setup.ACCOUNT, config_file: Config = None) -> None:
     """Print the webhooks of an account; their codes are not stored."""
-    require_store(data)
-    for webhook in with_core(data, config.load(config_file), lambda core: access.of_webhooks(core, account)):
+    settings = of_store(data, config_file)
+    for webhook in with_core(data, settings, lambda core: access.of_webhooks(core, account)):
         end = "" if webhook.expires_at is None else f", until {day(webhook.expires_at)}"
         title = f", {webhook.title}" if webhook.title else ""
         made = day(webhook.created_at)
@@ -77,5 +75,5 @@ def revoke(
     config_file: Config = None,
 ) -> None:
     """Delete a webhook; within a second it is refused, and so are the download links it gave."""
-    require_store(data)
-    with_core(data, config.load(config_file), lambda core: access.revoke_webhook(core, account, webhook_id))
+    settings = of_store(data, config_file)
+    with_core(data, settings, lambda core: access.revoke_webhook(core, account, webhook_id))

@@ -77,7 +77,14 @@ async def send_bytes(
         size = f"bytes */{content.size_bytes}".encode()
         await _refuse_part(send, 416, [*headers, (b"content-range", size)])
         return
-    headers += _described(content.digest, content.media_type, kind, content.name)
+    described = _described(content.digest, content.media_type, kind, content.name)
+    if scope["method"] == "GET" and (address := _elsewhere(given, wanted, content, [*extra, *described])):
+        await content.read(content.size_bytes - 1, content.size_bytes)  # as below: a bucket would say so in its own way
+        shown = [header for header in [*_HARMLESS, *extra] if header[0] != b"cache-control"]
+        there = [(b"location", address), (b"cache-control", b"no-store"), (b"content-length", b"0")]
+        await start(send, 307, [*shown, *there], b"")
+        return
+    headers += described
     if content.internal_path and _is_left_to_nginx(given, wanted):
         await content.read(content.size_bytes - 1, content.size_bytes)  # all of them are there, or nginx would say so
         headers += [(b"x-accel-redirect", content.internal_path.encode()), (b"content-length", b"0")]
@@ -101,6 +108,16 @@ def _is_left_to_nginx(given: Mapping[bytes, bytes], wanted: tuple[int, int] | No
     It has our entity tag in time for If-Range, but not for the other conditions.
     """
     return not _CONDITIONS & given.keys() and (wanted is not None or b"range" not in given)
+
+
+def _elsewhere(
+    given: Mapping[bytes, bytes], wanted: tuple[int, int] | None, content: Content, headers: Headers
+) -> bytes | None:
+    """Where the client finds the bytes, if it may and will go there: a bucket has no idea of our entity tag."""
+    if content.elsewhere is None or b"if-range" in given or not _is_left_to_nginx(given, wanted):
+        return None
+    address = content.elsewhere({name.decode(): value.decode() for name, value in headers})
+    return address.encode() if address else None
 
 
 async def _refuse_part(send: Send, status: int, headers: Headers) -> None:

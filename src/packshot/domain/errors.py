@@ -170,11 +170,15 @@ class LimitReached(PackshotError):
 
 
 class Unavailable(PackshotError):
-    """A part we depend on, `what`, does not answer; nothing was changed, or it is not known whether it was."""
+    """A part we depend on, `what`, does not answer; nothing was changed, or it is not known whether it was.
 
-    def __init__(self, what: str) -> None:
+    `unclear`: what it was asked for may have been done all the same, or may be done yet.
+    """
+
+    def __init__(self, what: str, *, unclear: bool = False) -> None:
         super().__init__(f"The {what} is not available")
         self.what = what
+        self.unclear = unclear
 
 
 class StoreFull(PackshotError):

@@ -4,7 +4,7 @@ import asyncio
 import signal
 import socket
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,12 +18,13 @@ from packshot.config import Settings
 from packshot.domain.errors import PackshotError
 from packshot.emulator.recorder import Recorder
 from packshot.server.connections import PatientOnlyOnce, State
-from packshot.services import deliveries, scrub, upkeep
+from packshot.services import deliveries, nodes, scrub, upkeep
 from packshot.services.core import Core
 from packshot.storage import folder as data_folder
 from packshot.storage import migrations
 from packshot.storage.blobs import new_key
 from packshot.storage.health import quick_check
+from packshot.storage.migrations import on_postgresql
 
 EXIT_DISK_FAILED = 74
 DRAIN_S = 10
@@ -40,6 +41,10 @@ class _Server(uvicorn.Server):
 
     def capture_signals(self) -> Any:
         return nullcontext()
+
+    def stop(self) -> None:
+        """Stop as after a signal."""
+        self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no more connections, and answer what is asked on those there are, until all are gone or time is up."""
@@ -86,13 +91,17 @@ def run(folder: Path, settings: Settings, listening: Listening, prepare: Callabl
     Raises:
         StoreUnusable, OSError: the store cannot be opened.
     """
-    data_folder.prepare(folder)
+    url = settings.database.url
+    if url:
+        data_folder.make(folder)
+    else:
+        data_folder.prepare(folder, settings.keys.file)
     lock = data_folder.Lock(folder)
-    upgraded = migrations.upgrade(folder / data_folder.DATABASE)
+    upgraded = asyncio.run(on_postgresql.upgrade(url)) if url else migrations.upgrade(folder / data_folder.DATABASE)
     if upgraded:
         _log.info(str(upgraded))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        code = runner.run(_serve(folder, settings, listening, prepare, check=lock.was_unclean))
+        code = runner.run(_serve(folder, settings, listening, prepare, check=lock.was_unclean and not url))
     if code == 0:
         lock.release()
     return code
@@ -112,6 +121,8 @@ async def _serve(
     try:
         async with app.open_core(folder, settings, failed) as core:
             core.reserve.make()
+            agreed = app.agreed(folder, settings)
+            await nodes.join(core, agreed)
             await prepare(core)
             recorder = Recorder(folder, settings.emulator.record) if settings.emulator.record else None
             server.config.app, log = app.build(core, settings, lambda: not server.should_exit, recorder)
@@ -119,15 +130,15 @@ async def _serve(
                 loop.add_signal_handler(number, server.handle_exit, number, None)
             if check:  # on a daemon: it may take minutes, and a stop does not wait for it
                 threading.Thread(target=_check, args=(folder,), daemon=True).start()
-            rounds = loop.create_task(upkeep.run_for_ever(core))
-            scrubbing = loop.create_task(scrub.run_for_ever(core))
             _warm_up(core)
-            sending = loop.create_task(deliveries.deliver_for_ever(core, base_url(settings, listening)))
-            await server.serve(sockets=[listening.socket])
-            rounds.cancel()
-            scrubbing.cancel()
-            sending.cancel()
-            await asyncio.wait([sending, scrubbing])  # what is on its way is cut off, and sent again by the next start
+            await _beside(
+                server.serve(sockets=[listening.socket]),
+                upkeep.run_for_ever(core),
+                scrub.run_for_ever(core),
+                deliveries.deliver_for_ever(core, base_url(settings, listening)),
+                nodes.stay(core, agreed, server.stop),
+            )
+            await nodes.leave(core)
             log.flush()
             if recorder:
                 recorder.flush()
@@ -138,6 +149,15 @@ async def _serve(
         _log.critical("the disk failed; stopping, since nobody knows what it holds", why=str(failures[0]))
         return EXIT_DISK_FAILED
     return 0
+
+
+async def _beside(serving: Awaitable[None], *others: Coroutine[Any, Any, None]) -> None:
+    """Serve, and do the others meanwhile: what is on its way then is cut off, and begun again by the next start."""
+    tasks = [asyncio.ensure_future(other) for other in others]
+    await serving
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
 
 
 def _warm_up(core: Core) -> None:

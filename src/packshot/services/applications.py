@@ -9,7 +9,7 @@ from packshot.domain.errors import NotFound
 from packshot.services import events
 from packshot.services.access import account_called, hash_code, random_text
 from packshot.services.core import Core
-from packshot.storage import accounts, applications
+from packshot.storage import accounts, applications, locks
 from packshot.storage.database import Reads, Tx
 
 SECRET_CHARACTERS = 48
@@ -74,6 +74,7 @@ async def set_users(core: Core, client_id: str, users: tuple[int, ...]) -> None:
     application = await get(core, client_id)
 
     async def work(tx: Tx) -> None:
+        await locks.hold(tx, "application", [application.id])
         await _require_users(tx, application.account_id, users)
         await applications.set_members(tx, application.id, users)
 

@@ -1,4 +1,7 @@
-"""Failed logins, counted by where they come from: in memory, and never more than a fixed number of addresses."""
+"""Failed logins, counted by where they come from: in memory, and never more than a fixed number of addresses.
+
+Servers that share a store count apart: a few times as many attempts are still far too few to guess a password.
+"""
 
 import ipaddress
 import math

@@ -8,36 +8,33 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 import msgspec
-import structlog
 
 from packshot import __version__
-from packshot.domain.errors import PackshotError, StoreFull, Unavailable
+from packshot.domain.errors import StoreFull, Unavailable
 from packshot.services import keyring
+from packshot.services.copies import AT_ONCE, copy_blob, held
 from packshot.services.core import Core
 from packshot.storage import backup as rows
-from packshot.storage import blob_rows, erasing, images, migrations, snapshots, targets
+from packshot.storage import blob_rows, copying, erasing, homes, images, marks, migrations, snapshots, targets
 from packshot.storage.backup import BackupUnusable
 from packshot.storage.blobs import BlobStore
-from packshot.storage.blobs.disk import DiskBlobs
-from packshot.storage.database import Database, open_database
+from packshot.storage.blobs.s3 import reason
+from packshot.storage.copying import Address
+from packshot.storage.database import Database
 from packshot.storage.folder import DATABASE, KEY_FILE, Sealer, flush
+from packshot.storage.homes import Home
 from packshot.storage.snapshots import MANIFEST, Manifest, Target
+from packshot.storage.sqlite import open_sqlite
 from packshot.storage.targets import Place
 
-HOLD_S = 600
-"""For how long a backup that was killed keeps bytes from being deleted."""
-
-RENEW_S = 60.0
-"""How often one that runs has them kept for longer."""
-
-AT_ONCE = 16
-"""How many blobs are copied at once: most of the time goes into waiting for the disk."""
+PAGE = 10_000
+"""How many names of blobs are looked at before the next are asked for."""
 
 SHOWN = 5
 _NAME = "%Y-%m-%dT%H%M%SZ"
@@ -45,8 +42,6 @@ _SECOND = 1_000_000
 
 Told = Callable[[str, int, int], None]
 """Hears what is being copied, how much of it is done, and how much there is."""
-
-_log = structlog.get_logger("packshot.backup")
 
 
 class Copied(msgspec.Struct, frozen=True):
@@ -83,9 +78,10 @@ class Restored(msgspec.Struct, frozen=True):
     lost_before: int
 
 
-async def back_up(core: Core, folder: Path, target: str | Path, keep: int | None, told: Told) -> Backup:
-    """Add a snapshot of the store in *folder* to those in *target*; *keep* that many of them, or all.
+async def back_up(core: Core, store: Path | Home, target: str | Path, keep: int | None, told: Told) -> Backup:
+    """Add a snapshot of the store in that folder or home to those in *target*; *keep* that many of them, or all.
 
+    Its database is a file of SQLite's, also where that of the store is in PostgreSQL.
     *target* is a folder or an address like `s3://bucket/prefix`. Everything acknowledged before is in it, and nothing
     half-done. A server may go on serving meanwhile. Killed at any moment it leaves the snapshots that were there; the
     next one goes on with the blobs that were copied.
@@ -94,14 +90,14 @@ async def back_up(core: Core, folder: Path, target: str | Path, keep: int | None
         BackupUnusable: *target* cannot be used or written to, or the database is damaged.
         Unavailable: the store cannot be written to.
     """
-    there = targets.at(target)
-    _require_apart(there, folder)
+    there, home = targets.at(target), homes.of(store)
+    _require_apart(there, home)
     with there.held(), there.opened(core.threads) as blobs:
-        _require_ours(there, folder)
+        _require_ours(there, home)
         blobs.prepare()
         await blobs.sweep_staging(0)
-        async with _held(core):
-            name, manifest, copied = await _take(core, folder, (there, blobs), told)
+        async with held(core):
+            name, manifest, copied = await _take(core, home, (there, blobs), told)
             place, at = there.place, manifest.taken_at
             await core.db.write(partial(erasing.note_backup, target=place, name=name, at=at), makes_room=True)
         old = there.names()[:-keep] if keep else []
@@ -112,53 +108,31 @@ async def back_up(core: Core, folder: Path, target: str | Path, keep: int | None
     return Backup(name, manifest.counts, copied, len(old), removed)
 
 
-def _require_apart(there: Place, folder: Path) -> None:
-    """Raises: BackupUnusable."""
-    if isinstance(there, Target) and there.folder.resolve().is_relative_to(folder.resolve()):
-        raise BackupUnusable(f"{there} is in the store itself, and would be lost with it: name another folder")
+def _require_apart(there: Place, home: Home) -> None:
+    """See that the originals of a backup are not those of the store, which deletes its own. Raises: BackupUnusable."""
+    if isinstance(there, Target):
+        place = there.folder.resolve()
+        is_inside = any(place.is_relative_to(folder.resolve()) for folder in (home.folder, home.shelf))
+    else:
+        is_inside = there.place == home.blobs_url.rstrip("/")
+    if is_inside:
+        raise BackupUnusable(f"{there} is in the store itself, and would be lost with it: name another place")
 
 
-def _require_ours(there: Place, folder: Path) -> None:
+def _require_ours(there: Place, home: Home) -> None:
     """Raises: BackupUnusable."""
     for name in there.names()[-1:]:
-        if targets.key_of(there, name) != (folder / KEY_FILE).read_bytes():
+        if targets.key_of(there, name) != home.key.read_bytes():
             raise BackupUnusable(f"{there} holds the backups of another store: name another place")
 
 
-@asynccontextmanager
-async def _held(core: Core) -> AsyncIterator[None]:
-    """Have no blob's bytes deleted until the block ends."""
-
-    def until() -> int:
-        return core.now() + HOLD_S * _SECOND
-
-    async def renew() -> None:
-        while True:
-            await asyncio.sleep(RENEW_S)
-            try:
-                await core.db.write(partial(rows.renew_hold, hold_id=hold_id, expires_at=until()), makes_room=True)
-            except PackshotError as error:
-                _log.warning("the hold on deleted pictures was not renewed", why=str(error))
-
-    hold_id = await core.db.write(partial(rows.take_hold, expires_at=until(), now=core.now()), makes_room=True)
-    renewing = asyncio.create_task(renew())
-    try:
-        yield
-    finally:
-        renewing.cancel()
-        with suppress(asyncio.CancelledError):
-            await renewing
-        with suppress(PackshotError):  # it runs out by itself
-            await core.db.write(partial(rows.drop_hold, hold_id=hold_id), makes_room=True)
-
-
-async def _take(core: Core, folder: Path, target: tuple[Place, BlobStore], told: Told) -> tuple[str, Manifest, Copied]:
+async def _take(core: Core, home: Home, target: tuple[Place, BlobStore], told: Told) -> tuple[str, Manifest, Copied]:
     there, blobs = target
     taken_at = core.now()
-    name, key = _next_name(there, taken_at), (folder / KEY_FILE).read_bytes()
+    name, key = _next_name(there, taken_at), home.key.read_bytes()
     with _writing_to(str(there)), there.making(name) as place:
         path = place / DATABASE
-        await asyncio.to_thread(rows.copy_database, folder / DATABASE, path, partial(told, "pages of the database"))
+        await _copy_database(home.database, path, told)
         async with _opened(path) as db:
             copied = await _copy_all(db, core.blobs, blobs, told)
             counts, epoch = await rows.count_rows(db), await rows.find_epoch(db)
@@ -176,6 +150,15 @@ async def _take(core: Core, folder: Path, target: tuple[Place, BlobStore], told:
         snapshots.write(place / KEY_FILE, key)
         snapshots.write(place / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)))
     return name, manifest, copied
+
+
+async def _copy_database(source: Address, path: Path, told: Told) -> None:
+    """Raises: BackupUnusable, CannotCopy."""
+    if isinstance(source, Path):
+        await asyncio.to_thread(rows.copy_database, source, path, partial(told, "pages of the database"))
+    else:
+        async with copying.writing(path) as copy, copying.reading(source) as database:
+            await copying.copy(database, copy, partial(told, "rows of the database"))
 
 
 def _next_name(there: Place, taken_at: int) -> str:
@@ -196,7 +179,7 @@ def _sealed(path: Path) -> str:
 @asynccontextmanager
 async def _opened(path: Path) -> AsyncIterator[Database]:
     with rows.explaining(f"{path} cannot be opened"):
-        db = open_database(path, lambda _: None)
+        db = open_sqlite(path, lambda _: None)
     try:
         yield db
     finally:
@@ -231,26 +214,7 @@ async def _copy(source: BlobStore, target: BlobStore, key: str, size_bytes: int)
     """How many bytes were copied, 0 where *target* has them; None where the source has others, or none."""
     if await target.find_size(key) == size_bytes:
         return 0
-    if await source.find_size(key) != size_bytes:
-        return None
-    staged, pieces = target.stage(), source.stream(key, 0, size_bytes)
-    try:
-        while piece := await _next(pieces):
-            await target.append(staged, piece)
-        if staged.digest.hexdigest() != key.partition(".")[0]:
-            return None
-        await target.put(key, staged)
-        return size_bytes
-    finally:
-        await target.discard(staged)
-
-
-async def _next(pieces: AsyncIterator[bytes]) -> bytes:
-    """The next piece; none at the end, and none where it cannot be read, which the digest then shows."""
-    try:
-        return await anext(pieces, b"")
-    except Unavailable:
-        return b""
+    return size_bytes if await copy_blob(source, target, key, size_bytes) else None
 
 
 @contextmanager
@@ -258,35 +222,41 @@ def _writing_to(place: str) -> Iterator[None]:
     try:
         yield
     except (StoreFull, Unavailable, OSError) as error:
-        raise BackupUnusable(f"{place} cannot be written to: {error.__cause__ or error}") from error
+        raise BackupUnusable(f"{place} cannot be written to: {reason(error)}") from error
 
 
 async def _prune(there: Place, blobs: BlobStore) -> int:
     """Delete the blobs that no snapshot names; return how many. Raises: BackupUnusable."""
     count = 0
     with targets.naming(there) as is_named:
-        for key in await blobs.of_keys(0):
-            if not is_named(key):
-                await blobs.delete(key)
-                count += 1
+        after = ""
+        while keys := await blobs.of_keys(0, after, PAGE):
+            for key in keys:
+                if not is_named(key):
+                    await blobs.delete(key)
+                    count += 1
+            after = keys[-1]
     return count
 
 
 async def restore(
-    target: str | Path, folder: Path, snapshot: str | None, now: int, told: Told, *, despite_damage: bool = False
+    target: str | Path, store: Path | Home, snapshot: str | None, now: int, told: Told, *, despite_damage: bool = False
 ) -> Restored:
-    """Make a store in the empty *folder* of a snapshot in *target*, the newest one if none is named.
+    """Make a store in that empty folder or home of a snapshot in *target*, the newest one if none is named.
 
-    Every live blob of it is there with its digest, or nothing is left in the folder. *despite_damage* takes what there
-    is: images whose bytes are lost are answered as unavailable until somebody uploads them again. Ids that may have
-    been handed out since the snapshot are never used again. The key comes last: without it nobody can open the rest.
-    After a kill the next one goes on with the blobs that were copied.
+    Its database has to be empty; in a bucket there may be blobs already. Every live blob of it is there with its
+    digest, or nothing is left in the folder. *despite_damage* takes what there is: images whose bytes are lost are
+    answered as unavailable until somebody uploads them again. Ids that may have been handed out since the snapshot are
+    never used again. The key comes last: without it nobody can open the rest. After a kill the next one goes on with
+    the blobs that were copied.
 
     Raises:
         BackupUnusable: the folder is not empty, or the backup is damaged, of a newer version, or none at all.
         KeyLost: the snapshot's key is not the one that its secrets are sealed with.
     """
-    there = targets.at(target)
+    there, home = targets.at(target), homes.of(store)
+    _require_apart(there, home)
+    folder = home.folder
     name = _chosen(there, snapshot)
     manifest = targets.find_manifest(there, name)
     if manifest.migration > migrations.steps()[-1][0]:
@@ -302,14 +272,28 @@ async def restore(
             raise BackupUnusable(f"the database of snapshot {name} is damaged: restore another one with --snapshot")
         migrations.prepare(path)
         source = (there, name, kept, manifest.taken_at)
-        copied, epoch = await _bring_back(source, folder, path, now, told, despite_damage=despite_damage)
+        await homes.require_free(home)
+        copied, epoch = await _bring_back(source, home, path, now, told, despite_damage=despite_damage)
         await asyncio.to_thread(_sealed, path)
         snapshots.write(folder / f"{KEY_FILE}.part", targets.key_of(there, name))
-        path.rename(folder / DATABASE)
+        if home.database_url:
+            await _fill(path, home, told)
+        else:
+            path.rename(folder / DATABASE)
         flush(folder)
         (folder / f"{KEY_FILE}.part").rename(folder / KEY_FILE)
         flush(folder)
     return Restored(name, epoch, copied, manifest.lost)
+
+
+async def _fill(path: Path, home: Home, told: Told) -> None:
+    """Bring the rows of a file, which goes, into PostgreSQL. Raises: StoreUnusable."""
+    async with homes.filling(home) as end:
+        async with copying.reading(path) as copy:
+            made = await copying.copy(copy, end, partial(told, "rows of the database"))
+        marks.add_to_mark(home.folder, homes.fingerprint(made))
+    path.unlink()  # noqa: ASYNC240 - nobody else waits for the loop
+    marks.drop_mark(home.folder)
 
 
 def _chosen(there: Place, snapshot: str | None) -> str:
@@ -323,12 +307,12 @@ def _chosen(there: Place, snapshot: str | None) -> str:
 
 
 async def _bring_back(
-    source: tuple[Place, str, Path, int], folder: Path, path: Path, now: int, told: Told, *, despite_damage: bool
+    source: tuple[Place, str, Path, int], home: Home, path: Path, now: int, told: Told, *, despite_damage: bool
 ) -> tuple[Copied, int]:
-    """Copy the blobs of a copied database at *path* into *folder*, and begin an epoch in it."""
+    """Copy the blobs of a copied database at *path* to their new home, and begin an epoch in it."""
     there, name, kept, taken_at = source
     with ThreadPoolExecutor(AT_ONCE) as threads, there.opened(threads) as copies:
-        blobs = DiskBlobs(folder, threads, lambda _: None)
+        blobs = homes.open_shelf(home, threads).blobs
         blobs.prepare()
         async with _opened(path) as db:
             await keyring.signing_keys(db, Sealer(kept), now)

@@ -130,13 +130,17 @@ class DeliverySettings(msgspec.Struct, frozen=True):
 
     `base_url`: the address of the host that links to pictures name, if it is another one. `max_age_s`: how long
     caches may keep them without asking; with `immutable` they need not even ask when somebody reloads the page.
-    `accel_redirect`: where nginx finds the data folder for itself, such as `/_packshot/`; empty without it.
+    `accel_redirect`: where nginx finds the data folder for itself, such as `/_packshot/`; empty without it. `presign`:
+    clients fetch large originals from the bucket themselves, whose store they reach at `presign_endpoint`, or else
+    where we do.
     """
 
     base_url: str = ""
     max_age_s: int = DAY_S
     immutable: bool = False
     accel_redirect: str = ""
+    presign: bool = False
+    presign_endpoint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +152,9 @@ class Core:
     `blob_counts` what they show of originals that are read again. `tried` says when upkeep may try again to repair one.
     `presets` are all there are, by name. `renditions` keeps what was made of originals, `making` makes it once.
     `hashing` bounds how many passwords are hashed at once. `staging` has the files of uploads that come in piece by
-    piece, which `prints.at_once` bounds. `reserve` is what the disk has set aside for deleting.
+    piece, which `prints.at_once` bounds. `reserve` is what the disk has set aside for deleting. `node` is the name of
+    this process among those that share the store, where there may be several; `node_counts` has what metrics show of
+    them: those `seen`, and the `rounds` of upkeep that this one has done.
     """
 
     db: Database
@@ -178,6 +184,8 @@ class Core:
     making: Making = field(default_factory=Making)
     event_counts: Counter[str] = field(default_factory=Counter)
     blob_counts: Counter[str] = field(default_factory=Counter)
+    node: str = "server"
+    node_counts: Counter[str] = field(default_factory=Counter)
     tried: dict[int, int] = field(default_factory=dict)
     principals: dict[tuple[int, str], tuple[float, Principal]] = field(default_factory=dict)
     staging: set[Path] = field(default_factory=set)

@@ -1,7 +1,7 @@
 """Sending events: what is due goes out, at least once, in order for each product, whatever fails in between.
 
-A row of the outbox is claimed by its state alone: it waits until its receiver has taken it and that is on the disk.
-Whoever kills the server between the two makes one event arrive twice, with the same id.
+A row of the outbox waits until its receiver has taken it and that is on the disk. Whoever kills the server between the
+two makes one event arrive twice, with the same id. Servers that share a store claim rows before they send them.
 """
 
 import asyncio
@@ -22,13 +22,16 @@ from packshot.domain.events import INSTALL, KEPT_S, SECOND, Waiting, after_failu
 from packshot.services import oauth
 from packshot.services.core import Core
 from packshot.services.event_form import form, signed
-from packshot.storage import handlers, offline, outbox
+from packshot.storage import handlers, jobs, offline, outbox
 from packshot.storage.database import Tx
 
 PER_RECEIVER = 4
 """How many events go to one receiver at once; only one after a failure, until it takes one again."""
 
 AT_ONCE = 64
+CLAIM_S = 30.0
+"""After so long another server sends what one was about to send that was killed."""
+
 IDLE_S = 1.0
 """How long nobody looks while nothing is written here: another process may have made events due."""
 
@@ -97,6 +100,9 @@ class Deliveries:
         for task in self._running.values():
             task.cancel()
         await self.settled()
+        if self._core.db.dialect == "postgresql":
+            with contextlib.suppress(PackshotError):  # then others wait until the claims are over
+                await self._core.db.write(partial(outbox.give_back, node=self._core.node))
 
     async def settled(self) -> int:
         """Wait for everything that is being sent; return how many that was."""
@@ -129,9 +135,13 @@ class Deliveries:
             return
         self._bounds_due = now_s + BOUND_EVERY_S
         bound, now = self._core.events.max_waiting, self._core.now()
-        self._core.event_counts["waiting"] = await self._core.db.write(
-            lambda tx: handlers.pause_and_wake(tx, bound, now), makes_room=True
-        )
+
+        async def work(tx: Tx) -> int:
+            if await jobs.take(tx, "event bounds", self._core.node, int(BOUND_EVERY_S * SECOND)) is None:
+                return await handlers.count_waiting(tx)  # another server has seen to it
+            return await handlers.pause_and_wake(tx, bound, now)
+
+        self._core.event_counts["waiting"] = await self._core.db.write(work, makes_room=True)
 
     async def _start(self, receiver_id: int, now: int) -> None:
         busy = self._busy[receiver_id]
@@ -139,12 +149,23 @@ class Deliveries:
         if places <= 0:
             return
         self._last_turn[receiver_id] = next(self._turns)
-        found = await outbox.of_due(self._core.db, receiver_id, now, places + busy)
-        for event in [event for event in found if event.id not in self._running][:places]:
+        for event in await self._due(receiver_id, now, places):
             self._busy[receiver_id] += 1
             task = asyncio.get_running_loop().create_task(self._attempt(event))
             self._running[event.id] = task
             task.add_done_callback(partial(self._done, event))
+
+    async def _due(self, receiver_id: int, now: int, places: int) -> list[Waiting]:
+        """So many events at most that nobody is sending; they are ours by now where others send events, too."""
+        core = self._core
+        if core.db.dialect == "postgresql":
+            lease = (core.node, int(CLAIM_S * SECOND))
+            found = await core.db.write(
+                partial(outbox.claim, receiver_id=receiver_id, now=now, places=places, lease=lease)
+            )
+        else:
+            found = await outbox.of_due(core.db, receiver_id, now, places + self._busy[receiver_id])
+        return [event for event in found if event.id not in self._running][:places]
 
     def _done(self, event: Waiting, _: "asyncio.Task[None]") -> None:
         del self._running[event.id]
@@ -170,12 +191,15 @@ class Deliveries:
     async def _send(self, event: Waiting) -> str:
         """What went wrong, in words; nothing if the receiver took it."""
         try:
-            body, secret = await self._letter(event)
-            headers = {"Content-Type": "application/x-www-form-urlencoded", "User-Agent": "Packshot"}
-            headers |= signed(secret, event.id, self._now() // SECOND, body)
-            status = await self._core.outbound.post(event.url, headers, body)
+            async with asyncio.timeout(CLAIM_S / 2):  # then there is time to write it down before others may send it
+                body, secret = await self._letter(event)
+                headers = {"Content-Type": "application/x-www-form-urlencoded", "User-Agent": "Packshot"}
+                headers |= signed(secret, event.id, self._now() // SECOND, body)
+                status = await self._core.outbound.post(event.url, headers, body)
         except PackshotError as error:
             return str(error)
+        except TimeoutError:
+            return "It took too long"
         except Exception:  # noqa: BLE001 - a bug in one event must not hold up the others
             _log.error("an event cannot be sent", exc_info=True, event_id=event.id)
             return "An error of our own; see the log"

@@ -4,8 +4,10 @@ from collections.abc import AsyncIterator, Callable
 
 import msgspec
 
+from packshot import __version__
 from packshot.domain.errors import Unavailable
 from packshot.domain.originals import EXTENSIONS
+from packshot.services import nodes, upkeep
 from packshot.services.core import Core
 from packshot.services.verify import Finding, verify
 from packshot.storage import blob_rows
@@ -15,14 +17,27 @@ MB = 1024 * 1024
 
 
 async def examine(core: Core, progress: Callable[[int], None]) -> AsyncIterator[Finding]:
-    """Verify the store, and look around it. *progress* hears how many blobs have been looked at."""
+    """Verify the store, and look around it. *progress* hears the id of each blob that was looked at."""
     async for finding in verify(core, progress, full=False):
         yield finding
     yield _reserve(core)
+    for finding in await _nodes(core):
+        yield finding
     yield await _walls(core)
     async for finding in _files(core):
         yield finding
     yield await _renditions(core)
+
+
+async def _nodes(core: Core) -> list[Finding]:
+    """The servers of the store, where there may be several."""
+    if core.db.dialect == "sqlite":
+        return []
+    seen = await nodes.of_seen(core)
+    shown = ", ".join(f"{node.id} (packshot {node.version})" for node in seen) or "none"
+    versions = {node.version for node in seen} | {__version__}
+    mixed = "; not all have this command's version: finish the upgrade" if len(versions) > 1 else ""
+    return [Finding(ok=True, what=f"servers seen within a minute: {shown}{mixed}")]
 
 
 async def _walls(core: Core) -> Finding:
@@ -53,7 +68,7 @@ def _reserve(core: Core) -> Finding:
 
 
 async def _files(core: Core) -> AsyncIterator[Finding]:
-    strangers = [key for key in await core.blobs.of_keys(0) if not await blob_rows.has_key(core.db, key)]
+    strangers = [key async for key in upkeep.strangers(core, 0)]
     hours = core.upkeep.grace_s // 3600
     yield Finding(ok=True, what=f"files without a row: {len(strangers)} (swept once they are {hours} hours old)")
     formats = await blob_rows.count_formats(core.db)

@@ -16,13 +16,14 @@ from packshot.domain.access import Principal
 from packshot.domain.audit import Touched
 from packshot.services import audit, events
 from packshot.services.core import Core
-from packshot.storage import accounts, handlers, targets
+from packshot.storage import accounts, handlers, locks, targets
 from packshot.storage import audit as log
 from packshot.storage import erasing as rows
 from packshot.storage.backup import BackupUnusable
 from packshot.storage.database import Reads, Tx
 from packshot.storage.erasing import Erasable, Sought
 from packshot.storage.folder import DATABASE
+from packshot.storage.postgresql import PostgresqlDatabase
 from packshot.storage.rewriting import rewrite
 from packshot.storage.targets import Place
 
@@ -52,7 +53,8 @@ class Erased(msgspec.Struct, frozen=True):
 class Finished(msgspec.Struct, frozen=True):
     """How many originals, renditions, copies of older databases and recorded calls were deleted.
 
-    `rewritten`: whether the database's file holds nothing any more but its rows.
+    `rewritten`: whether the database's file holds nothing any more but its rows; PostgreSQL's own keep what was in them
+    until it is written over.
     """
 
     originals: int
@@ -98,6 +100,9 @@ async def erase_images(core: Core, caller: Principal, images: Collection[Erasabl
 
     async def work(tx: Tx) -> Erased:
         counts, gone, kept = Counter[str](), [], []
+        # What points at an account waits for whoever holds it like this, and he for that: an image that is on its way
+        # into the trash or out of it would be in neither.
+        await locks.hold(tx, "account", [caller.account_id], "UPDATE")
         # As they are now: since somebody was asked, they may have been thrown away, taken back or repaired.
         there = [one for image in images for one in await _find(tx, caller.account_id, image.id)]
         digests = {await rows.digest_of(tx, image.blob_id) for image in there if image.blob_id is not None}
@@ -183,7 +188,11 @@ async def finish(core: Core, folder: Path, forget_calls: Callable[[], int]) -> F
         return Finished(0, 0, 0, 0, rewritten=True)
     originals, renditions = await delete_bytes(core)
     databases, recorded = await asyncio.to_thread(rows.delete_older, path), forget_calls()
-    rewritten = await asyncio.to_thread(rewrite, path, PATIENCE_S)
+    if isinstance(core.db, PostgresqlDatabase):
+        rewritten = True
+        await core.db.vacuum()
+    else:
+        rewritten = await asyncio.to_thread(rewrite, path, PATIENCE_S)
     if rewritten:
         await core.db.write(partial(rows.end, number=number), makes_room=True)
     return Finished(originals, renditions, databases, recorded, rewritten)

@@ -8,7 +8,7 @@ from packshot.domain.events import EVENTS, MAX_HANDLERS, TEST, Data, Listener
 from packshot.services import events
 from packshot.services.access import CODE_CHARACTERS, random_text
 from packshot.services.core import Core
-from packshot.storage import accounts, handlers, outbox
+from packshot.storage import accounts, handlers, locks, outbox
 from packshot.storage.database import Row, Tx
 
 TAKEN = "Unable to set event handler: Handler already binded"
@@ -66,6 +66,7 @@ async def bind(core: Core, caller: Principal, binding: Binding) -> None:
     now = core.now()
 
     async def work(tx: Tx) -> None:
+        await locks.hold(tx, "application", [caller.application_id or 0])
         bound = await handlers.of_application(tx, caller.application_id or 0)
         connector = "" if binding.url is not None else binding.connector
         wanted = (event, binding.url or "", user_id, connector)
@@ -94,6 +95,7 @@ async def unbind(core: Core, caller: Principal, binding: Binding) -> int:
     now = core.now()
 
     async def work(tx: Tx) -> int:
+        await locks.hold(tx, "application", [caller.application_id or 0])
         bound = await handlers.of_application(tx, caller.application_id or 0)
         gone = [listener for listener, url in bound if listener.event == event and _matches(binding, listener, url)]
         for listener in gone:
@@ -122,6 +124,7 @@ async def test(core: Core, caller: Principal, data: Data) -> None:
     now = core.now()
 
     async def work(tx: Tx) -> None:
+        await locks.hold(tx, "application", [caller.application_id or 0])
         for listener in await handlers.of_listeners(tx, caller.account_id, TEST):
             if listener.application_id == caller.application_id:
                 await events.note(tx, caller, listener, 0, {"QUERY": data, "LANGUAGE_ID": "en"}, now)

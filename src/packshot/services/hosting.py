@@ -9,7 +9,7 @@ from packshot.domain.libraries import LibraryImage, NewLibraryImage, Place
 from packshot.domain.originals import EXTENSIONS
 from packshot.services import audit, events, images, libraries, originals
 from packshot.services.core import Core
-from packshot.storage import library
+from packshot.storage import library, locks
 from packshot.storage.blobs import Staged
 from packshot.storage.database import Tx
 
@@ -54,6 +54,7 @@ async def add(core: Core, caller: Principal, said: Described, staged: Staged) ->
     new = _new(core, said, EXTENSIONS[examined.blob.header.media_type])
 
     async def work(tx: Tx, blob_ids: list[int]) -> LibraryImage:
+        await locks.hold(tx, "product", [new.product_id] if new.product_id else [], of=caller.account_id)
         if await library.of_taken(tx, caller.account_id, [new.guid]):
             return await _same(tx, core, caller, new, blob_ids[0])
         if new.product_id is not None and new.role is not None:
@@ -110,6 +111,8 @@ async def attach(core: Core, caller: Principal, guid: str, product_id: int, role
     now = core.now()
 
     async def work(tx: Tx) -> LibraryImage:
+        await locks.hold(tx, "product", [product_id], of=caller.account_id)
+        await library.hold(tx, caller.account_id, [guid])
         image = await _attachable(tx, caller, guid, product_id, now)
         if image.role == role:
             return image

@@ -12,7 +12,7 @@ import hashlib
 import re
 from collections.abc import Awaitable, Callable
 from functools import lru_cache, partial
-from typing import Any, Concatenate, ParamSpec, TypeVar, get_type_hints
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast, get_type_hints
 
 import msgspec
 
@@ -85,7 +85,7 @@ async def once(
         return _decoded(run, taken)
     db = _Keeping(core.db, taken)
     try:
-        result = await run(dataclasses.replace(core, db=db), caller, *arguments, **named)
+        result = await run(dataclasses.replace(core, db=cast("Database", db)), caller, *arguments, **named)
         if not db.has_kept:
             await db.write(partial(_nothing, result=result), makes_room=True)
     except Exception:
@@ -102,18 +102,19 @@ async def _take(core: Core, place: Place, digest: bytes) -> Claim | str:
         now = core.now()
         lease_ends_at = now + LEASE_S * _SECOND
         expires_at = max(now + core.idempotency.keep_s * _SECOND, lease_ends_at)
-        kept = _kept(await idempotency.find(tx, place), digest, now)
-        return kept or await idempotency.claim(tx, place, Kept(digest, lease_ends_at, expires_at))
+        there = await idempotency.hold(tx, place)
+        new = Kept(digest, lease_ends_at, expires_at)
+        return _kept(there, digest, now) or await idempotency.claim(tx, place, new, over=there is not None)
 
     if kept := _kept(await idempotency.find(core.db, place), digest, core.now()):
         return kept  # without a flush
     return await core.db.write(work, makes_room=True)  # of a deletion, for all that is known here
 
 
-class _Keeping(Database):
+class _Keeping:
     """The database for one call: its first work keeps what it comes to, or is undone where the claim is lost."""
 
-    def __init__(self, inside: Database, claim: Claim) -> None:  # all that it inherits is that of the one inside
+    def __init__(self, inside: Database, claim: Claim) -> None:
         self._inside = inside
         self._claim = claim
         self.has_kept = False

@@ -12,7 +12,7 @@ from packshot.services import audit, events, originals, trash
 from packshot.services.access import random_text
 from packshot.services.core import Core
 from packshot.services.originals import Upload
-from packshot.storage import catalogs, images, library, products
+from packshot.storage import catalogs, images, library, locks, products
 from packshot.storage.database import Reads, Tx
 
 MAX_NOTED = 1_000
@@ -45,6 +45,7 @@ async def add_to_product(
     new = NewImage(product_id, role, name, new_address(), new_guid(), core.now())
 
     async def work(tx: Tx, blob_ids: list[int]) -> ProductImage:
+        await locks.hold(tx, "product", [product_id], of=caller.account_id)
         if await products.find_catalog_of(tx, caller.account_id, product_id) is None:
             raise NotFound("product", product_id)
         image = await put(tx, caller, new, blob_ids[0])
@@ -138,6 +139,7 @@ async def remove_from_product(core: Core, caller: Principal, product_id: int, im
     now = core.now()
 
     async def work(tx: Tx) -> None:
+        await locks.hold(tx, "product", [product_id], of=caller.account_id)
         gone = await images.find_image(tx, caller.account_id, product_id, image_id)
         if gone is None:
             raise await _missing(tx, caller, product_id, image_id)

@@ -88,6 +88,7 @@ async def update(core: Core, caller: Principal, changes: Sequence[InventoryChang
 
     async def work(tx: Tx) -> list[InventoryProduct]:
         skus = list(dict.fromkeys(change.sku for change in changes))
+        await inventory.hold_skus(tx, caller.account_id, skus)
         before = {product.sku: product for product in await inventory.of_skus(tx, caller.account_id, skus)}
         products = dict(before)
         for change in changes:
@@ -130,6 +131,5 @@ async def disconnect(core: Core, caller: Principal, platform: str) -> None:
 
     async def work(tx: Tx) -> None:
         await trash.take_links(tx, caller, LINK_FIELDS[platform], now)
-        await inventory.unlink(tx, caller.account_id, LINK_FIELDS[platform])
 
     await core.db.write(work, makes_room=True)

@@ -3,7 +3,7 @@
 import secrets
 from typing import Protocol
 
-from packshot.storage import credentials
+from packshot.storage import credentials, locks
 from packshot.storage.database import Database, Tx
 
 KEY_BYTES = 32
@@ -23,6 +23,7 @@ async def signing_keys(db: Database, sealer: Sealer, now: int) -> dict[int, byte
     """All signing keys by id, oldest first; the first one is made when there is none."""
 
     async def work(tx: Tx) -> list[tuple[int, bytes]]:
+        await locks.alone(tx, "signing_key")
         if not await credentials.of_signing_keys(tx):
             await credentials.add_signing_key(tx, sealer.encrypt(secrets.token_bytes(KEY_BYTES)), now)
         return await credentials.of_signing_keys(tx)

@@ -87,6 +87,7 @@ async def update_images(
     now = core.now()
 
     async def work(tx: Tx) -> list[LibraryImage]:
+        await library.hold(tx, caller.account_id, guids)
         images = {image.guid: image for image in await found(tx, core, caller, guids, place)}
         for change in changes:
             if change.guid in images:
@@ -123,6 +124,7 @@ async def remove_images(core: Core, caller: Principal, guids: Sequence[str], pla
     now = core.now()
 
     async def work(tx: Tx) -> set[str]:
+        await library.hold(tx, caller.account_id, guids)
         images = await found(tx, core, caller, guids, place)
         await take(tx, caller, images, now)
         return {image.guid for image in images}

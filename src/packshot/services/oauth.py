@@ -83,7 +83,7 @@ async def exchange(core: Core, client: tuple[str, str], code: str, verifier: str
     application, now, fresh = await _proven(core, client), core.now(), _fresh()
 
     async def work(tx: Tx) -> Tokens | None:
-        found = await tokens.find_code(tx, hash_code(code))
+        found = await tokens.hold_code(tx, hash_code(code))
         if found is None or found.application_id != application.id:
             return None
         if found.used_at is not None or found.expires_at <= now or not _proves(found, verifier):
@@ -111,7 +111,7 @@ async def refresh(core: Core, client: tuple[str, str], refresh_token: str) -> To
     application, now, fresh = await _proven(core, client), core.now(), _fresh()
 
     async def work(tx: Tx) -> Tokens | None:
-        family = await tokens.find_refresh(tx, hash_code(refresh_token))
+        family = await tokens.hold_refresh(tx, hash_code(refresh_token))
         if family is None or family.application_id != application.id or family.token_expires_at <= now:
             return None
         if family.token_generation > family.generation:

@@ -8,7 +8,7 @@ from packshot.domain.paging import Page, Query
 from packshot.services.access import random_text
 from packshot.services.core import Core
 from packshot.services.handlers import require_administrator
-from packshot.storage import offline
+from packshot.storage import locks, offline
 from packshot.storage.database import Tx
 
 PROCESS_CHARACTERS = 32
@@ -29,6 +29,7 @@ async def take(
     queue, (process_id, erroneous) = _queue(caller, connector), process
 
     async def work(tx: Tx) -> list[OfflineEvent]:
+        await locks.hold(tx, "application", [queue.application_id])
         found = await offline.of_reserved(tx, queue, process_id, query, erroneous=erroneous)
         for event in found:
             await offline.remove(tx, event.id)
@@ -42,6 +43,7 @@ async def reserve(core: Core, caller: Principal, connector: str, query: Query) -
     queue, process_id = _queue(caller, connector), random_text(PROCESS_CHARACTERS)
 
     async def work(tx: Tx) -> tuple[str, list[OfflineEvent]]:
+        await locks.hold(tx, "application", [queue.application_id])
         found = await offline.of_reserved(tx, queue, "", query, erroneous=False)
         for event in found:
             await offline.reserve(tx, event.id, process_id)

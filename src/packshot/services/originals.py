@@ -13,7 +13,7 @@ from typing import TypeVar
 import msgspec
 import structlog
 
-from packshot.domain.errors import LimitReached, PackshotError, Unavailable
+from packshot.domain.errors import LimitReached, PackshotError, StoreFull, Unavailable
 from packshot.domain.originals import Header, ImageLimits, Looks, NewBlob, check_header, check_size
 from packshot.imaging.jobs import Examine
 from packshot.imaging.probe import probe
@@ -264,20 +264,44 @@ async def _bring(core: Core, account_id: int, original: Examined) -> _Brought:
         return _Brought(blob, seen, None)
     if seen:
         _log.error("original is missing or damaged", key=seen.key, shown_by=await scrub.shown_by(core, seen.id))
-    own_key = new_key(blob.digest)
-    await core.blobs.put(own_key, original.data)
-    return _Brought(blob, seen, own_key)
+    return _Brought(blob, seen, await _put(core, original))
+
+
+async def _put(core: Core, original: Examined) -> str:
+    """Write the bytes, and return their key. Raises: StoreFull, Unavailable."""
+    key = new_key(original.blob.digest)
+    try:
+        await core.blobs.put(key, original.data)
+    except Unavailable as error:
+        if not error.unclear or isinstance(original.data, Staged):
+            raise
+        # Nobody knows what that key will come to hold, or when: the sweep looks after it. Another one is certain.
+        key = new_key(original.blob.digest)
+        await core.blobs.put(key, original.data)
+    return key
 
 
 async def _point(
     tx: Tx, account_id: int, brought: Sequence[_Brought], now: int
 ) -> dict[str, tuple[int, str | None]] | None:
     """By digest: the id of the blob that is live now, and the key of ours if that one is it."""
-    current = {one.blob.digest: await blob_rows.find_live(tx, account_id, one.blob.digest) for one in brought}
+    brought = sorted(brought, key=lambda one: one.blob.digest)  # two works that bring the same wait in the same order
+    current = {one.blob.digest: await blob_rows.hold_live(tx, account_id, one.blob.digest) for one in brought}
     # Before the first change: a work that gives up leaves nothing.
     if any(one.own_key is None and current[one.blob.digest] is None for one in brought):
         return None
     return {one.blob.digest: await _live(tx, account_id, one, current[one.blob.digest], now) for one in brought}
+
+
+async def _same_without_room(tx: Tx, account_id: int, blob: NewBlob) -> StoredBlob | None:
+    """Where there is no room for it: the same bytes, if it was them that took it meanwhile. Raises: StoreFull."""
+    try:
+        await accounts.require_room(tx, account_id, blob.size_bytes)
+    except StoreFull:
+        if same := await blob_rows.hold_live(tx, account_id, blob.digest):
+            return same
+        raise
+    return None
 
 
 async def _live(tx: Tx, account_id: int, one: _Brought, current: StoredBlob | None, now: int) -> tuple[int, str | None]:
@@ -285,11 +309,16 @@ async def _live(tx: Tx, account_id: int, one: _Brought, current: StoredBlob | No
         return current.id, None
     if current:  # its bytes were found missing or damaged, and ours are whole
         await scrub.mark_corrupt(tx, (account_id, current.id), now)
-    await accounts.require_room(tx, account_id, one.blob.size_bytes)
-    blob_id = await blob_rows.add_blob(tx, account_id, one.blob, str(one.own_key), now)
-    if await blob_rows.heal(tx, account_id, one.blob.digest, blob_id):
-        await scrub.note_repaired(tx, (account_id, blob_id), now)
-    return blob_id, one.own_key
+    if same := await _same_without_room(tx, account_id, one.blob):
+        return same.id, None
+    for _ in range(_TRIES):
+        if blob_id := await blob_rows.add_blob(tx, account_id, one.blob, str(one.own_key), now):
+            if await blob_rows.heal(tx, account_id, one.blob.digest, blob_id):
+                await scrub.note_repaired(tx, (account_id, blob_id), now)
+            return blob_id, one.own_key
+        if other := await blob_rows.hold_live(tx, account_id, one.blob.digest):
+            return other.id, None  # somebody was quicker
+    raise _Doomed
 
 
 async def _discard(core: Core, keys: set[str]) -> None:

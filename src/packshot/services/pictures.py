@@ -96,6 +96,7 @@ async def change(core: Core, caller: Principal, changes: Sequence[Change], place
     now = core.now()
 
     async def work(tx: Tx) -> set[str]:
+        await library.hold(tx, caller.account_id, guids)
         there = {image.guid: image for image in await libraries.found(tx, core, caller, guids, place)}
         changed: dict[str, LibraryImage] = {}
         for index, change in enumerate(changes):

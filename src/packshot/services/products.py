@@ -29,7 +29,7 @@ from packshot.services import events, originals, product_parts, trash
 from packshot.services.core import Core
 from packshot.services.images import let_go
 from packshot.services.product_parts import NOTHING, Hand, Parts
-from packshot.storage import accounts, catalogs, images, products, property_values
+from packshot.storage import accounts, catalogs, images, locks, products, property_values
 from packshot.storage.database import Reads, Tx
 
 REQUIRED = ("catalog_id", "name")
@@ -70,6 +70,8 @@ async def add(core: Core, caller: Principal, kind: Kind, fields: Fields, parts: 
     files = await product_parts.examine(core, parts)
 
     async def work(tx: Tx, blob_ids: list[int]) -> Product:
+        if kind == Kind.VARIATION:
+            await locks.hold(tx, "product", [int(stored["parent_id"] or 0)], of=caller.account_id)
         catalog = await _require_catalog(tx, caller, int(stored["catalog_id"] or 0), kind)
         sections = await _check(tx, caller, catalog, stored, parts)
         main: Fields = {"section_id": next(iter(sections or ()), None)}
@@ -154,6 +156,7 @@ async def update(
     now = core.now()
 
     async def work(tx: Tx, blob_ids: list[int]) -> Product:
+        await products.hold(tx, caller.account_id, product_id, int(changes.get("parent_id") or 0))
         before = await _require(tx, caller, product_id, kinds)
         hand = Hand(caller, product_id, now, dict(zip(files, blob_ids, strict=True)))
         await _update(tx, hand, before, changes, parts)
@@ -193,6 +196,7 @@ async def remove(core: Core, caller: Principal, product_id: int, kinds: Collecti
     now = core.now()
 
     async def work(tx: Tx) -> None:
+        await products.hold(tx, caller.account_id, product_id)
         fields = await _require(tx, caller, product_id, kinds)
         gone = [*await products.of_parent(tx, caller.account_id, product_id), (product_id, int(fields["kind"] or 0))]
         await let_go(tx, caller, await images.of_family(tx, caller.account_id, product_id), now)

@@ -13,7 +13,7 @@ from packshot.domain.trash import Kind as What
 from packshot.services import audit, events, images
 from packshot.services.core import Core
 from packshot.services.trash import take_selection
-from packshot.storage import catalogs, inventory, library, products, property_values, selections, trash
+from packshot.storage import catalogs, inventory, library, locks, products, property_values, selections, trash
 from packshot.storage.database import Reads, Tx
 
 PAGE = 50
@@ -73,8 +73,8 @@ async def restore(
     now = core.now()
 
     async def work(tx: Tx) -> Restored:
-        deletion = await _deletion(tx, caller, deletion_id)
-        items = await trash.of_items(tx, caller.account_id, deletion_id)
+        deletion = await _held(tx, caller, deletion_id)
+        items = await trash.hold_items(tx, caller.account_id, deletion_id)
         wanted = [item for item in items if not names or item.name in names]
         for name in names:
             if all(item.name != name for item in wanted):
@@ -97,14 +97,21 @@ async def _deletion(reads: Reads, caller: Principal, deletion_id: int) -> Deleti
     return deletion
 
 
+async def _held(tx: Tx, caller: Principal, deletion_id: int) -> Deletion:
+    """The deletion, to which nobody else does anything until the end of the work. Raises: NotFound."""
+    if not await locks.hold(tx, "deletion", [deletion_id], "UPDATE", of=caller.account_id):
+        raise NotFound("deletion", deletion_id)
+    return await _deletion(tx, caller, deletion_id)
+
+
 async def purge(core: Core, caller: Principal, deletion_id: int) -> None:
     """Give up what a deletion took, now; upkeep deletes the bytes. Raises: Forbidden, NotFound, Unavailable."""
     require_right(caller, "image:write")
     now = core.now()
 
     async def work(tx: Tx) -> None:
-        await _deletion(tx, caller, deletion_id)
-        items = await trash.of_items(tx, caller.account_id, deletion_id)
+        await _held(tx, caller, deletion_id)
+        items = await trash.hold_items(tx, caller.account_id, deletion_id)
         await trash.take_out(tx, caller.account_id, deletion_id, [item.number for item in items])
         gone = [audit.of_row(item.rows["image"][0]) for item in items if item.kind == "image"]
         await audit.note(tx, caller, "given up", gone, now)
@@ -140,10 +147,16 @@ async def _sections(tx: Tx, hand: _Hand, item: Item) -> list[dict[str, Any]]:
 
 
 async def _require_product(tx: Tx, hand: _Hand, product_id: int, what: str) -> None:
-    if await products.find_catalog_of(tx, hand.caller.account_id, product_id) is not None:
+    if await _is_there(tx, hand, product_id):
         return
     where = await _where(tx, hand, "product", product_id)
     raise Conflict(f"The product {product_id}, to which {what} belongs, {where}")
+
+
+async def _is_there(tx: Tx, hand: _Hand, product_id: int) -> bool:
+    """Whether the product is there; it stays, and is changed by nobody else, until the end of the work."""
+    await locks.hold(tx, "product", [product_id], of=hand.caller.account_id)
+    return await products.find_catalog_of(tx, hand.caller.account_id, product_id) is not None
 
 
 async def _where(tx: Tx, hand: _Hand, kind: What, item_id: int) -> str:
@@ -157,7 +170,7 @@ async def _stays_alone(tx: Tx, hand: _Hand, product_id: int, what: str) -> bool:
     if not hand.alone:
         await _require_product(tx, hand, product_id, what)
         return False
-    if await products.find_catalog_of(tx, hand.caller.account_id, product_id) is not None:
+    if await _is_there(tx, hand, product_id):
         return False
     hand.left_out.append(f"the place of {what} on product {product_id}, which is not there")
     return True
@@ -245,7 +258,6 @@ async def _selection(tx: Tx, hand: _Hand, item: Item) -> None:
     account_id, places = hand.caller.account_id, item.rows["selection"]
     there = {image.id for image in await library.of_ids(tx, account_id, [place["image_id"] for place in places])}
     await take_selection(tx, hand.caller, item.name, hand.now)
-    await selections.replace(tx, account_id, item.name, [])
     await trash.put_back(tx, "selection", [place for place in places if place["image_id"] in there])
     gone = sum(place["image_id"] not in there for place in places)
     if gone:

@@ -20,9 +20,9 @@ from packshot.domain.audit import Action
 from packshot.domain.errors import PackshotError, StoreFull, Unavailable
 from packshot.domain.libraries import Library, LibraryImage
 from packshot.domain.originals import Original
-from packshot.services import audit, events
+from packshot.services import audit, events, nodes
 from packshot.services.core import Core
-from packshot.storage import blob_rows, images, library, scrubs, trash
+from packshot.storage import blob_rows, images, library, locks, scrubs, trash
 from packshot.storage.blob_rows import BlobRow
 from packshot.storage.blobs import new_key
 from packshot.storage.database import Tx
@@ -76,20 +76,27 @@ class Pace:
 
 
 async def run_for_ever(core: Core) -> None:
-    """Scrub at the pace of the settings, as often as they say; what fails is logged and tried again."""
+    """Scrub at the pace of the settings, as often as they say; what fails is logged and tried again.
+
+    One of the servers that share a store does it for all of them.
+    """
+
+    async def slowly(_: int) -> Scrubbed:
+        return await go_on(core, Pace(core.upkeep.scrub_bytes_s), lambda _: None)
+
     while core.upkeep.scrub_bytes_s and core.upkeep.scrub_every_s:
         await asyncio.sleep(core.upkeep.every_s)
         before = core.now() - core.upkeep.scrub_every_s * _SECOND
         try:
             await core.db.write(partial(scrubs.begin_due, before=before, now=core.now()), makes_room=True)
-            done = await go_on(core, Pace(core.upkeep.scrub_bytes_s), lambda _: None)
+            done = await nodes.once(core, "scrub", core.upkeep.every_s, slowly)
         except PackshotError as error:
             _log.warning("scrub failed", why=str(error))
             continue
         except Exception:  # noqa: BLE001 - a bug here must not end the server
             _log.error("scrub failed", exc_info=True)
             continue
-        if done.blobs:
+        if done and done.blobs:
             _log.info("scrub", **msgspec.structs.asdict(done))
 
 
@@ -178,6 +185,9 @@ async def note_repaired(tx: Tx, place: tuple[int, int], now: int) -> None:
 async def _write_down(tx: Tx, place: tuple[int, int], action: Action, now: int) -> list[LibraryImage]:
     """Note it for the images of a blob, in the trash too; return those that are not there."""
     shown = await library.of_blob(tx, *place)
+    # Events come in the order of products, or of images without one.
+    await locks.hold(tx, "product", {image.product_id for image in shown if image.product_id is not None})
+    await locks.hold(tx, "image", [image.id for image in shown])
     images = [*map(audit.of_image, shown), *await trash.images_of_blob(tx, *place)]
     await audit.note(tx, server_for(place[0]), action, images, now)
     return shown
@@ -273,14 +283,20 @@ async def read_checked(core: Core, original: Original, start: int, end: int) -> 
 
 
 async def is_intact(core: Core, key: str, digest: str, size_bytes: int) -> bool:
-    """Whether the stored bytes are what they were; of those of more than `CHECKED_BYTES` that is believed."""
+    """Whether the stored bytes are what they were; of those of more than `CHECKED_BYTES` that is believed.
+
+    Raises:
+        Unavailable: the store does not say; that is no reason to take them for lost.
+    """
     return size_bytes > CHECKED_BYTES or await _whole(core, key, digest, size_bytes) is not None
 
 
 async def _whole(core: Core, key: str, digest: str, size_bytes: int) -> bytes | None:
     try:
         data = await core.blobs.read(key, 0, size_bytes)
-    except Unavailable:
+    except Unavailable as error:
+        if error.unclear:
+            raise
         return None
     return data if hashlib.sha256(data).hexdigest() == digest else None
 

@@ -23,7 +23,7 @@ async def replace(core: Core, caller: Principal, guid: str, image_guids: Sequenc
     async def work(tx: Tx) -> list[str]:
         images = await libraries.found(tx, core, caller, image_guids)
         await trash.take_selection(tx, caller, guid, now)
-        await selections.replace(tx, caller.account_id, guid, [image.id for image in images])
+        await selections.add(tx, caller.account_id, guid, [image.id for image in images])
         return [image.guid for image in images]
 
     return await core.db.write(work)

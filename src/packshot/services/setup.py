@@ -8,7 +8,7 @@ from packshot.domain.accounts import named
 from packshot.services import catalogs
 from packshot.services.access import CODE_CHARACTERS, account_called, hash_code, random_text
 from packshot.services.core import Core
-from packshot.storage import accounts, credentials, images, products
+from packshot.storage import accounts, credentials, sequences
 from packshot.storage.database import Tx
 
 ACCOUNT = "main"
@@ -71,4 +71,4 @@ async def create_account(core: Core, name: str = ACCOUNT) -> Seed | None:
 
 async def next_ids(core: Core) -> tuple[int, int]:
     """The ids that the next product and the next image will get, in a store that is new."""
-    return await products.next_id(core.db), await images.next_id(core.db)
+    return await sequences.next_id(core.db, "product"), await sequences.next_id(core.db, "image")

@@ -7,7 +7,7 @@ from packshot.domain.access import Principal
 from packshot.domain.audit import Action
 from packshot.domain.trash import Deletion, NewItem, Rows
 from packshot.services import audit, calls
-from packshot.storage import trash
+from packshot.storage import inventory, locks, selections, trash
 from packshot.storage.database import Tx
 
 _REQUEST_S = 60
@@ -20,7 +20,7 @@ async def _take(tx: Tx, caller: Principal, items: Sequence[NewItem], now: int) -
         return
     deletion = Deletion(0, calls.current().method, calls.who(caller), calls.REQUEST_ID.get(), now, 0)
     latest = await trash.find_latest(tx, caller.account_id)
-    if latest and _is_of(latest, deletion):
+    if latest and _is_of(latest, deletion) and await locks.hold(tx, "deletion", [latest.id]):
         deletion_id = latest.id
     else:
         deletion_id = await trash.add_deletion(tx, caller.account_id, deletion)
@@ -127,16 +127,16 @@ async def take_inventory(tx: Tx, caller: Principal, product_ids: Sequence[int], 
 
 
 async def take_links(tx: Tx, caller: Principal, fields: Collection[str], now: int) -> None:
-    """Copy the links of these fields on all products of the account into the trash, as one thing."""
-    links = await trash.whole(tx, caller.account_id, "inventory_link", "field", list(fields))
+    """Move the links of these fields on all products of the account into the trash, as one thing."""
+    links = await inventory.unlink(tx, caller.account_id, fields)
     if links:
         name = ", ".join(fields)
         await _take(tx, caller, [NewItem("links", 0, name, f"{len(links)} links", {"inventory_link": links})], now)
 
 
 async def take_selection(tx: Tx, caller: Principal, guid: str, now: int) -> None:
-    """Copy the places of a selection into the trash."""
-    places = await trash.whole(tx, caller.account_id, "selection", "guid", [guid])
+    """Move a selection into the trash."""
+    places = await selections.clear(tx, caller.account_id, guid)
     if places:
         await _take(tx, caller, [NewItem("selection", 0, guid, f"{len(places)} images", {"selection": places})], now)
 

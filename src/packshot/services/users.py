@@ -13,7 +13,7 @@ from packshot.domain.accounts import User, check_password, login_of, named
 from packshot.domain.errors import Conflict, InvalidValue, NotFound, Unauthenticated
 from packshot.services.access import account_called, hash_code, random_text
 from packshot.services.core import Core
-from packshot.storage import accounts, sessions
+from packshot.storage import accounts, locks, sessions
 from packshot.storage.database import Tx
 
 Result = TypeVar("Result")
@@ -120,6 +120,7 @@ async def log_in(core: Core, login: str, password: str) -> str:
 
     async def work(tx: Tx) -> None:
         # Looked at again: whoever shuts a user out or changes the password ends the logins that are there already.
+        await locks.hold(tx, "member", [user.id])
         current = await accounts.find_login(tx, str(user.login))
         if current is None or current[1] != password_hash or current[0].disabled_at is not None:
             raise Unauthenticated("wrong")

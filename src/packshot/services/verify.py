@@ -20,14 +20,25 @@ class Finding(msgspec.Struct, frozen=True):
     what: str
 
 
-async def verify(core: Core, progress: Callable[[int], None], *, full: bool) -> AsyncIterator[Finding]:
-    """Look at the database, then at every blob. *progress* hears how many blobs have been looked at.
+async def verify(
+    core: Core, progress: Callable[[int], None], *, full: bool, after_id: int = 0
+) -> AsyncIterator[Finding]:
+    """Look at the database, then at every blob by id. *progress* hears the id of each blob that was looked at.
 
     *full* reads all of the database and every byte of every live blob; without it, a blob is a file of the right size.
+    With an *after_id* it goes on with the blobs behind that one, where another one was interrupted.
 
     Raises:
         Unavailable.
     """
+    if not after_id:
+        async for finding in _database(core, full=full):
+            yield finding
+    async for finding in _blobs(core, progress, after_id, full=full):
+        yield finding
+
+
+async def _database(core: Core, *, full: bool) -> AsyncIterator[Finding]:
     errors = [
         *await integrity_errors(core.db, full=full),
         *await foreign_key_errors(core.db),
@@ -38,19 +49,17 @@ async def verify(core: Core, progress: Callable[[int], None], *, full: bool) -> 
         yield Finding(ok=False, what=f"database: {error}")
     if not errors:
         yield Finding(ok=True, what="database: consistent")
-    async for finding in _blobs(core, progress, full=full):
-        yield finding
 
 
-async def _blobs(core: Core, progress: Callable[[int], None], *, full: bool) -> AsyncIterator[Finding]:
-    seen = after_id = findings = 0
+async def _blobs(core: Core, progress: Callable[[int], None], after_id: int, *, full: bool) -> AsyncIterator[Finding]:
+    seen = findings = 0
     while batch := await blob_rows.walk(core.db, after_id, BATCH):
         for blob in batch:
             if wrong := await _wrong(core, blob, full=full):
                 findings += 1
                 yield Finding(ok=False, what=wrong)
             seen += 1
-            progress(seen)
+            progress(blob.id)
         after_id = batch[-1].id
     if not findings:
         bytes_ = "the bytes that were stored" if full else "its bytes"

@@ -2,6 +2,7 @@
 
 from packshot.domain.access import AccountState, Role
 from packshot.domain.accounts import Account, User
+from packshot.storage import locks
 from packshot.storage.database import Reads, Tx
 
 _ACCOUNT = "SELECT id, name, member_id, state, quota_bytes, created_at FROM account"
@@ -39,6 +40,7 @@ async def set_state(tx: Tx, name: str, state: AccountState) -> bool:
 
 async def set_quota(tx: Tx, account_id: int, quota_bytes: int | None) -> None:
     """Limit what the live blobs of the account may hold together, counting those that are there."""
+    await locks.hold(tx, "account", [account_id], "UPDATE")  # whoever adds one has done so, or counts it
     await tx.run(
         "UPDATE account SET quota_bytes = ?2, live_bytes ="
         " (SELECT coalesce(sum(size_bytes), 0) FROM blob WHERE account_id = ?1 AND state = 'live') WHERE id = ?1",
@@ -46,13 +48,13 @@ async def set_quota(tx: Tx, account_id: int, quota_bytes: int | None) -> None:
     )  # fmt: skip
 
 
-async def has_room(reads: Reads, account_id: int, more_bytes: int) -> bool:
-    """Whether so many more bytes stay within the account's quota."""
-    row = await reads.one(
-        "SELECT 1 FROM account WHERE id = ?1 AND quota_bytes IS NOT NULL AND live_bytes + ?2 > quota_bytes",
-        account_id, more_bytes,
-    )  # fmt: skip
-    return row is None
+async def has_room(tx: Tx, account_id: int, more_bytes: int) -> bool:
+    """Whether so many more bytes stay within the account's quota; where it has one, nobody else adds until then."""
+    row = await tx.one(
+        f"SELECT quota_bytes - live_bytes FROM account WHERE id = ?1 AND quota_bytes IS NOT NULL{locks.held(tx)}",
+        account_id,
+    )
+    return row is None or more_bytes <= row[0]
 
 
 async def drifted(reads: Reads) -> list[str]:

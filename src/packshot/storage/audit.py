@@ -58,7 +58,7 @@ async def of_entries(reads: Reads, account_id: int, sought: Sought, limit: int) 
         "image_id = ?": sought.image_id,
         "guid <> '' AND guid = ?": sought.guid or None,
         "request_id = ?": sought.request_id or None,
-        "casefold(who) LIKE ? ESCAPE '\\'": f"%{by}%" if by else None,
+        "fold_case(who) LIKE ? ESCAPE '\\'": f"%{by}%" if by else None,
         "at >= ?": sought.since,
         "id < ?": sought.before_id,
     }

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from packshot.domain.originals import Looks, NewBlob
+from packshot.storage import locks
 from packshot.storage.database import Reads, Tx
 from packshot.storage.query import placeholders
 
@@ -26,6 +27,8 @@ _ABOUT = (
 """The columns that are the same for all generations of the same bytes."""
 
 _INSERT = f"INSERT INTO blob (key, created_at, state, {_ABOUT})"
+_UNLESS_LIVE = "ON CONFLICT (account_id, digest) WHERE state = 'live' DO NOTHING RETURNING id"
+_LIVE = "SELECT id, key, size_bytes FROM blob WHERE account_id = ?1 AND digest = ?2 AND state = 'live'"
 
 
 class StoredBlob(msgspec.Struct, frozen=True):
@@ -52,21 +55,25 @@ _ROW = "SELECT id, account_id, digest, key, size_bytes, state FROM blob"
 
 async def find_live(reads: Reads, account_id: int, digest: str) -> StoredBlob | None:
     """The blob that new images with these bytes share, if there is one."""
-    row = await reads.one(
-        "SELECT id, key, size_bytes FROM blob WHERE account_id = ?1 AND digest = ?2 AND state = 'live'",
-        account_id, digest,
-    )  # fmt: skip
+    row = await reads.one(_LIVE, account_id, digest)
     return None if row is None else StoredBlob(*row)
 
 
-async def add_blob(tx: Tx, account_id: int, blob: NewBlob, key: str, now: int) -> int:
-    """Insert a live blob whose bytes are on the disk already, and return its id."""
+async def hold_live(tx: Tx, account_id: int, digest: str) -> StoredBlob | None:
+    """The same for a work that is to point at it: until its end nobody dooms that blob."""
+    row = await tx.one(_LIVE + locks.held(tx, "KEY SHARE"), account_id, digest)
+    return None if row is None else StoredBlob(*row)
+
+
+async def add_blob(tx: Tx, account_id: int, blob: NewBlob, key: str, now: int) -> int | None:
+    """Insert a live blob whose bytes are on the disk already, and return its id; None where another one is live."""
     header = blob.header
-    return await tx.insert(
-        f"{_INSERT} VALUES (?1, ?2, 'live', {placeholders(3, range(13))}) RETURNING id",
+    row = await tx.one(
+        f"{_INSERT} VALUES (?1, ?2, 'live', {placeholders(3, range(13))}) {_UNLESS_LIVE}",
         key, now, account_id, blob.digest, blob.size_bytes,
         header.media_type, header.width_px, header.height_px, header.frames, *_columns(blob.looks),
     )  # fmt: skip
+    return None if row is None else int(row[0])
 
 
 async def describe(tx: Tx, blob_id: int, looks: Looks) -> None:
@@ -97,12 +104,17 @@ def looks(row: Sequence[Any]) -> Looks | None:
 
 
 async def mark_corrupt(tx: Tx, blob_id: int) -> bool:
-    """Take a live blob whose bytes are missing or wrong out of use; False if it is not live any more."""
+    """Take a live blob whose bytes are missing or wrong out of use; False if it is not live any more.
+
+    Whoever is about to point at it has done so, or finds it out of use.
+    """
+    await locks.hold(tx, "blob", [blob_id], "UPDATE")
     return await tx.run("UPDATE blob SET state = 'corrupt' WHERE id = ?1 AND state = 'live'", blob_id) > 0
 
 
 async def revive(tx: Tx, blob: BlobRow) -> bool:
     """Use a corrupt blob again whose bytes turned out well; False if it is not corrupt, or replaced by now."""
+    await locks.hold(tx, "blob", [blob.id], "UPDATE")
     changed = await tx.run(
         "UPDATE blob SET state = 'live' WHERE id = ?1 AND state = 'corrupt'"
         " AND NOT EXISTS (SELECT 1 FROM blob b WHERE b.account_id = ?2 AND b.digest = ?3 AND b.state = 'live')",
@@ -113,10 +125,9 @@ async def revive(tx: Tx, blob: BlobRow) -> bool:
 
 async def replace(tx: Tx, blob: BlobRow, key: str, now: int) -> bool:
     """Have the bytes under *key* take the place of a corrupt blob; False if other bytes did, or it is gone."""
-    if await find_live(tx, blob.account_id, blob.digest):
-        return False
+    await locks.hold(tx, "blob", [blob.id], "UPDATE")
     row = await tx.one(
-        f"{_INSERT} SELECT ?2, ?3, 'live', {_ABOUT} FROM blob WHERE id = ?1 AND state = 'corrupt' RETURNING id",
+        f"{_INSERT} SELECT ?2, ?3, 'live', {_ABOUT} FROM blob WHERE id = ?1 AND state = 'corrupt' {_UNLESS_LIVE}",
         blob.id, key, now,
     )  # fmt: skip
     if row:
@@ -129,26 +140,43 @@ async def heal(tx: Tx, account_id: int, digest: str, blob_id: int) -> int:
 
     Returns how many.
     """
+    corrupt = await tx.all(
+        "SELECT id FROM blob WHERE account_id = ?1 AND digest = ?2 AND state = 'corrupt' ORDER BY id"
+        + locks.held(tx, "UPDATE"),  # whoever is about to point at them has done so from now on
+        account_id, digest,
+    )  # fmt: skip
     count = 0
-    for table in ("image", "trash"):
-        count += await tx.run(
-            f"UPDATE {table} SET blob_id = ?3 WHERE blob_id IN"
-            " (SELECT id FROM blob WHERE account_id = ?1 AND digest = ?2 AND state = 'corrupt')",
-            account_id, digest, blob_id,
-        )  # fmt: skip
+    for table in ("image", "trash") if corrupt else ():
+        for (old_id,) in corrupt:
+            count += await tx.run(f"UPDATE {table} SET blob_id = ?2 WHERE blob_id = ?1", old_id, blob_id)
     return count
 
 
-async def doom(tx: Tx, ids: range, created_before: int, now: int) -> int:
-    """Doom the blobs of that range of ids that nothing points at; return how many.
+async def of_orphans(reads: Reads, ids: range, created_before: int) -> list[int]:
+    """The ids in that range of blobs made before that moment that nothing points at, and that are not doomed."""
+    rows = await reads.all(
+        "SELECT id FROM blob WHERE id >= ?1 AND id < ?2 AND state IN ('live', 'corrupt') AND created_at < ?3"
+        f" AND {_UNREFERENCED}",
+        ids.start, ids.stop, created_before,
+    )  # fmt: skip
+    return [row[0] for row in rows]
+
+
+async def doom(tx: Tx, ids: Sequence[int], now: int) -> int:
+    """Doom those of the blobs, some hundreds, that nothing points at still; return how many.
 
     A doomed blob never comes back to life: equal bytes uploaded later get a new generation, so a late
     delete can only hit a key that nothing will point at again.
     """
+    # Held before anybody asks what points at them: a work that is about to point at one has done so by then, or finds
+    # it doomed. The update alone would hold up neither.
+    free = await locks.hold(tx, "blob", ids, "UPDATE SKIP LOCKED")
+    if not free:
+        return 0
     return await tx.run(
-        "UPDATE blob SET state = 'doomed', doomed_at = ?4"
-        f" WHERE id >= ?1 AND id < ?2 AND state IN ('live', 'corrupt') AND created_at < ?3 AND {_UNREFERENCED}",
-        ids.start, ids.stop, created_before, now,
+        "UPDATE blob SET state = 'doomed', doomed_at = ?1"
+        f" WHERE id IN ({placeholders(2, free)}) AND state IN ('live', 'corrupt') AND {_UNREFERENCED}",
+        now, *free,
     )  # fmt: skip
 
 
@@ -176,14 +204,20 @@ async def forget(tx: Tx, blob_id: int) -> None:
     await tx.run("DELETE FROM blob WHERE id = ?1 AND state = 'doomed'", blob_id)
 
 
-async def has_key(reads: Reads, key: str) -> bool:
-    """Whether any row, in whatever state, names that key."""
-    return await reads.one("SELECT 1 FROM blob WHERE key = ?1", key) is not None
+async def unknown(reads: Reads, keys: Sequence[str]) -> list[str]:
+    """Those of the keys, some hundreds, that no row names, in whatever state."""
+    return await _without(reads, keys, "")
 
 
-async def is_wanted(reads: Reads, key: str) -> bool:
-    """Whether a row names that key that is not doomed: an image may point at it."""
-    return await reads.one("SELECT 1 FROM blob WHERE key = ?1 AND state IN ('live', 'corrupt')", key) is not None
+async def unwanted(reads: Reads, keys: Sequence[str]) -> list[str]:
+    """Those of the keys, some hundreds, that no row names or a doomed one: no image can point at them."""
+    return await _without(reads, keys, " AND state <> 'doomed'")
+
+
+async def _without(reads: Reads, keys: Sequence[str], scope: str) -> list[str]:
+    named = await reads.all(f"SELECT key FROM blob WHERE key IN ({placeholders(1, keys)}){scope}", *keys)
+    known = {row[0] for row in named}
+    return [key for key in keys if key not in known]
 
 
 async def is_needed(reads: Reads, blob_id: int) -> bool:
@@ -230,8 +264,8 @@ async def count_after(reads: Reads, after_id: int) -> int:
 
 async def doubled(reads: Reads) -> list[str]:
     """Digests that two live blobs of an account have, as sentences; there must be none."""
-    # The plus: not by the index that rules them out, which is what may be damaged.
+    # Joined with nothing: not by the index that rules them out, which is what may be damaged.
     rows = await reads.all(
-        "SELECT account_id, digest FROM blob WHERE +state = 'live' GROUP BY account_id, digest HAVING count(*) > 1"
+        "SELECT account_id, digest FROM blob WHERE state || '' = 'live' GROUP BY account_id, digest HAVING count(*) > 1"
     )
     return [f"account {row[0]} has more than one live blob with the digest {row[1]}" for row in rows]

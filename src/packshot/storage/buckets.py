@@ -17,7 +17,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 
 from packshot.storage.backup import BackupUnusable
-from packshot.storage.blobs.s3 import PART_BYTES, S3Blobs, open_bucket
+from packshot.storage.blobs.s3 import PART_BYTES, S3Blobs, open_bucket, reason
 from packshot.storage.blobs.staging import Staging
 from packshot.storage.folder import DATABASE, KEY_FILE, LOCK_FILE
 from packshot.storage.snapshots import MANIFEST, NAME, SNAPSHOTS
@@ -147,4 +147,4 @@ def _explaining(url: str) -> Iterator[None]:
     except FileNotFoundError:
         raise FileNotFoundError(errno.ENOENT, "No such object", url) from None
     except BaseError as error:
-        raise BackupUnusable(f"{url} cannot be used: {str(error).partition(chr(10))[0]}") from error
+        raise BackupUnusable(f"{url} cannot be used: {reason(error)}") from error

@@ -1,6 +1,7 @@
 """Rows of catalogs, their sections and their properties."""
 
-from typing import Any, Literal
+from types import NoneType
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -10,19 +11,20 @@ from packshot.storage.database import Reads, Tx
 from packshot.storage.query import Column, Listing, page, placeholders
 
 
-def _listing(table: str, columns: tuple[str, ...]) -> Listing:
+def _listing(table: str, made: type[msgspec.Struct]) -> Listing:
     """All columns bear the names of the domain's fields."""
+    fields = {field.name: field.type for field in msgspec.structs.fields(made)}
     return Listing(
-        select=", ".join(columns),
+        select=", ".join(fields),
         table=table,
         scope="account_id = ?1",
-        columns={name: Column(name) for name in columns},
+        columns={name: Column(name, lacked=NoneType in get_args(kind)) for name, kind in fields.items()},
     )
 
 
-_CATALOGS = _listing("catalog", Catalog.__struct_fields__)
-_SECTIONS = _listing("section", StoredSection.__struct_fields__)
-_PROPERTIES = _listing("property", StoredProperty.__struct_fields__)
+_CATALOGS = _listing("catalog", Catalog)
+_SECTIONS = _listing("section", StoredSection)
+_PROPERTIES = _listing("property", StoredProperty)
 
 
 def _section(row: tuple[Any, ...]) -> StoredSection:

@@ -1,35 +1,54 @@
-"""One SQLite database: short reads inline on the event loop, writes through the one writer thread."""
+"""The port to the database, which is one SQLite file (`sqlite`) or in PostgreSQL (`postgresql`).
+
+Statements are written once, for both: with numbered places (`?1`), and in the words that both know.
+"""
 
 import asyncio
-import os
 import re
-import sqlite3
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
-from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
-from packshot.domain.errors import Conflict, PackshotError, StoreFull, Unavailable
-from packshot.storage.reader import Reader
-from packshot.storage.reserve import NONE, Reserve
-from packshot.storage.writer import Writer, is_full
+import msgspec
 
 Row = tuple[Any, ...]
 Result = TypeVar("Result")
+Dialect = Literal["sqlite", "postgresql"]
 
-WAL_PATIENCE_S = 5.0
+CLOCK: Mapping[Dialect, str] = {
+    "sqlite": "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)",
+    "postgresql": "CAST(extract(epoch FROM statement_timestamp()) * 1000000 AS BIGINT)",
+}
+"""This moment by the database's own clock, in Unix microseconds, as statements ask for it: those of servers differ."""
 
 _TRANSACTION_CONTROL = re.compile(
     r"(?:[\s;\ufeff]|--[^\n]*|/\*.*?\*/)*"
-    r"(?:BEGIN|COMMIT|END|ROLLBACK|SAVEPOINT|RELEASE|PRAGMA|ATTACH|DETACH|VACUUM)\b",
+    r"(?:BEGIN|START|COMMIT|END|ROLLBACK|ABORT|SAVEPOINT|RELEASE|PRAGMA|ATTACH|DETACH|VACUUM)\b",
     re.IGNORECASE | re.DOTALL,
 )
+
+
+class DatabaseSettings(msgspec.Struct, frozen=True):
+    """Where the rows are.
+
+    `url`: a database of PostgreSQL's, `postgresql://user:password@host:5432/name`, which any number of servers may
+    share; without one they are in a file of the data folder. `connections`: how many to PostgreSQL a server keeps at
+    most. `lock_s`: how long a statement waits for another one's lock there, `statement_s` how long it may take.
+    """
+
+    url: str = ""
+    connections: int = 16
+    lock_s: float = 5.0
+    statement_s: float = 60.0
 
 
 class Reads(Protocol):
     """Whatever answers queries: the database itself, or the transaction of a work."""
 
+    @property
+    def dialect(self) -> Dialect:
+        """Whose words the statements have to be in, for the few that cannot be written for both."""
+
     async def one(self, sql: str, *values: Any) -> Row | None:
         """The first row, or None."""
 
@@ -37,33 +56,17 @@ class Reads(Protocol):
         """Every row, in the order the statement asks for."""
 
 
-class Tx:
+class Tx(Reads, Protocol):
     """The transaction a work runs in; the only thing a work may await.
 
-    On SQLite none of its methods ever suspends. A statement that would end the transaction of the
-    neighbours in the same group is refused.
+    A statement that would end the transaction is refused.
     """
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-
-    async def one(self, sql: str, *values: Any) -> Row | None:
-        """The first row, or None."""
-        rows = self._connection.execute(_checked(sql), values).fetchall()
-        return rows[0] if rows else None
-
-    async def all(self, sql: str, *values: Any) -> list[Row]:
-        """Every row, in the order the statement asks for."""
-        return self._connection.execute(_checked(sql), values).fetchall()
 
     async def run(self, sql: str, *values: Any) -> int:
         """Change rows and return how many were changed."""
-        return self._connection.execute(_checked(sql), values).rowcount
 
     async def insert(self, sql: str, *values: Any) -> int:
         """Insert one row with a statement that ends in `RETURNING id`, and return that id."""
-        ((row_id,),) = self._connection.execute(_checked(sql), values).fetchall()
-        return int(row_id)
 
 
 Work = Callable[[Tx], Awaitable[Result]]
@@ -71,162 +74,40 @@ Work = Callable[[Tx], Awaitable[Result]]
 holds no lock and leaves no trace outside, since it may be run twice."""
 
 
-class Database:
-    """Reads and writes of one SQLite file. Open it with `open_database`.
+class Database(Reads, Protocol):
+    """Reads and writes of one database.
 
     `written` is set after each commit, for whoever waits for changes; `writes` is another number by then. Neither
     knows of other processes.
     """
 
-    def __init__(
-        self, reader: Reader, writer: Writer, failed: Callable[[BaseException], None], reserve: Reserve = NONE
-    ) -> None:
-        self._reader = reader
-        self._writer = writer
-        self._failed = failed
-        self._reserve = reserve
-        self.written = asyncio.Event()
-        self.writes = 0
-
-    async def one(self, sql: str, *values: Any) -> Row | None:
-        """The first row, or None. Raises: Unavailable."""
-        try:
-            rows = self._reader.at_once(sql, values)
-            if rows is None:
-                rows = await self._reader.apart(sql, values)
-        except sqlite3.Error as error:
-            raise self._translated(error) from error
-        return rows[0] if rows else None
-
-    async def all(self, sql: str, *values: Any) -> list[Row]:
-        """Every row, in the order the statement asks for. Only a long read suspends. Raises: Unavailable."""
-        try:
-            rows = self._reader.at_once(sql, values)
-            return await self._reader.apart(sql, values) if rows is None else rows
-        except sqlite3.Error as error:
-            raise self._translated(error) from error
+    written: asyncio.Event
+    writes: int
 
     async def write(self, work: Work[Result], *, makes_room: bool = False) -> Result:
         """Run *work* in a transaction and return its result once that is on the disk.
 
-        One that *makes_room*, since it deletes or since deleting depends on it, is done on a full disk, too: in room
-        that is kept for such works, and in which nothing else is written until the disk has enough again.
+        One that *makes_room*, since it deletes or since deleting depends on it, is done on a full disk, too, where
+        the disk is ours: in room that is kept for such works, and in which nothing else is written until the disk has
+        enough again.
 
         Raises:
-            Unavailable: the database is locked, its queue is full, or its disk fails.
+            Unavailable: the database is locked, its queue is full, it does not answer, or its disk fails.
             StoreFull: the disk has no room.
             Conflict: the change violates a constraint.
             PackshotError: whatever the work itself raises; then nothing of it is kept.
         """
-        if not makes_room and self._reserve.is_out() and not await asyncio.to_thread(self._reserve.take_back):
-            raise StoreFull
-        try:
-            result = await self._writer.write(work, makes_room=makes_room)
-        except sqlite3.Error as error:
-            raise self._translated(error) from error
-        finally:
-            self.writes += 1  # also where nobody knows whether it was committed
-        self.written.set()
-        return result
 
     def queued(self) -> int:
-        """How many works wait for the writer."""
-        return self._writer.queued()
+        """How many works wait."""
 
     async def close(self) -> None:
-        """Finish the queued works and the reads under way, and close every connection."""
-        await self._writer.close()
-        await self._reader.close()
-
-    def _translated(self, error: sqlite3.Error) -> PackshotError:
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-        if is_full(error):
-            return StoreFull()
-        if code == sqlite3.SQLITE_IOERR or _is_moved(error):
-            # After a failed flush nobody knows what the disk holds: stop instead of guessing.
-            self._failed(error)
-        return _translation(code, error)
-
-
-def _translation(code: int, error: sqlite3.Error) -> PackshotError:
-    if code == sqlite3.SQLITE_CONSTRAINT:
-        return Conflict("The change does not go together with what is stored")
-    if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY,
-                sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:  # fmt: skip
-        return Unavailable("database")
-    raise error  # a statement of ours is wrong: a bug, not a failure we foresaw
+        """Finish what is under way, and close every connection."""
 
 
 @lru_cache(maxsize=1024)
-def _checked(sql: str) -> str:
+def checked(sql: str) -> str:
+    """The statement of a work. Raises: RuntimeError, where it controls the transaction."""
     if _TRANSACTION_CONTROL.match(sql):
         raise RuntimeError("a work may not control its transaction")
     return sql
-
-
-def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
-    """A connection with our settings: WAL, every commit flushed, foreign keys on, 5 s patience with locks."""
-    # isolation_level=None: the driver must never open a transaction of its own behind our back.
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
-    for pragma in ("busy_timeout = 5000", "synchronous = FULL", "foreign_keys = ON", "cache_size = -16000"):
-        connection.execute(f"PRAGMA {pragma}").fetchall()
-    # A savepoint keeps every page that it changes as it was; in a file that costs a fifth of a large deletion's CPU.
-    connection.execute("PRAGMA temp_store = MEMORY").fetchall()
-    _use_wal(connection)
-    # PostgreSQL gets a function of this name too: patterns ignore case in every alphabet.
-    connection.create_function("casefold", 1, _casefold, deterministic=True)
-    if read_only:
-        connection.execute("PRAGMA query_only = ON")
-    return connection
-
-
-def _use_wal(connection: sqlite3.Connection) -> None:
-    # Processes that open a new file at once get in each other's way here, whatever their busy_timeout.
-    end = time.monotonic() + WAL_PATIENCE_S
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL").fetchall()
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
-                raise
-            time.sleep(0.01)
-        else:
-            return
-
-
-def _casefold(value: object) -> str | None:
-    return None if value is None else str(value).casefold()
-
-
-def _staying(path: Path) -> Callable[[], None]:
-    """What raises once another file is in the place of the database, or none: what is written then would be lost."""
-    home = path.stat()
-
-    def check() -> None:
-        try:
-            now = os.stat(path)  # noqa: PTH116 - before every group of writes
-        except (FileNotFoundError, NotADirectoryError):
-            now = None
-        except OSError:  # that says nothing: SQLite finds out by itself
-            return
-        if now is None or (now.st_ino, now.st_dev) != (home.st_ino, home.st_dev):
-            error = sqlite3.OperationalError("the database was moved or deleted")
-            error.sqlite_errorcode = sqlite3.SQLITE_READONLY_DBMOVED
-            raise error
-
-    return check
-
-
-def _is_moved(error: sqlite3.Error) -> bool:
-    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_READONLY_DBMOVED
-
-
-def open_database(path: Path, failed: Callable[[BaseException], None], reserve: Reserve = NONE) -> Database:
-    """Open the migrated database at *path* on the running event loop.
-
-    *failed* is called, on the loop's thread, when the disk under the database fails, or another file or none is in its
-    place. *reserve* is given up when the disk is full and something makes room.
-    """
-    reader = Reader(lambda: connect(path, read_only=True))  # first: where that fails no thread is begun
-    writer = Writer(lambda: connect(path), Tx, failed, reserve.release, _staying(path))
-    return Database(reader, writer, failed, reserve)

@@ -1,5 +1,6 @@
 """Emptying a store of everything that catalogs hold; who may call it stays."""
 
+from packshot.storage import locks, sequences
 from packshot.storage.database import Tx
 
 HELD = (
@@ -18,7 +19,7 @@ async def empty(tx: Tx) -> None:
 
     Blobs stay, for upkeep to find or for equal pictures to share.
     """
+    await locks.alone(tx, *WAITING, *HELD)
     for table in (*WAITING, *HELD):
         await tx.run(f"DELETE FROM {table}")
-    # Elsewhere than on SQLite the sequences are restarted.
-    await tx.run(f"DELETE FROM sqlite_sequence WHERE name IN ({', '.join(repr(table) for table in HELD)})")
+    await sequences.restart(tx, HELD)

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from packshot.domain.trash import Rows
-from packshot.storage import blob_rows, library, trash
+from packshot.storage import blob_rows, library, locks, trash
 from packshot.storage.backup import BackupUnusable, open_copy
 from packshot.storage.database import Reads, Tx
 from packshot.storage.query import placeholders
@@ -145,7 +145,7 @@ async def _blank(tx: Tx, account_id: int, guid: str) -> int:
         sql = f"UPDATE {table} SET data = replace(data, ?3, '') WHERE account_id = ?1 AND data LIKE ?2"
         count += await tx.run(sql, account_id, like, guid)
     # A key that names the image cannot stay, the call behind any other must not be done again.
-    count += await tx.run("DELETE FROM idempotency WHERE account_id = ?1 AND key LIKE ?2", account_id, like)
+    count += await tx.run("DELETE FROM idempotency WHERE account_id = ?1 AND lower(key) LIKE ?2", account_id, like)
     sql = "UPDATE idempotency SET result = ?3 WHERE account_id = ?1 AND result LIKE ?2"
     return count + await tx.run(sql, account_id, like, ERASED)
 
@@ -163,7 +163,8 @@ async def give_up(tx: Tx, account_id: int, digest: str, now: int) -> list[tuple[
     """
     gone = []
     for blob_id, key, size_bytes in await tx.all(
-        "SELECT id, key, size_bytes FROM blob WHERE key >= ?2 AND key < ?3 AND account_id = ?1",
+        "SELECT id, key, size_bytes FROM blob WHERE key >= ?2 AND key < ?3 AND account_id = ?1"
+        + locks.held(tx, "UPDATE"),
         account_id,
         *_of(digest),
     ):
@@ -216,6 +217,7 @@ async def count_held(reads: Reads, account_id: int) -> dict[str, int]:
 
 async def remove_account(tx: Tx, account_id: int, now: int) -> None:
     """Delete the account with all that it has; the bytes of its blobs are left to be deleted."""
+    await locks.hold(tx, "account", [account_id], "UPDATE")  # whoever adds to it has done so, or finds it gone
     for table in ("trash", "deletion", "image"):
         await tx.run(f"DELETE FROM {table} WHERE account_id = ?1", account_id)
     await tx.run("INSERT INTO erasure (key, begun_at) SELECT key, ?2 FROM blob WHERE account_id = ?1", account_id, now)

@@ -5,6 +5,7 @@ import fcntl
 import os
 from pathlib import Path
 
+import msgspec
 from cryptography.fernet import Fernet, InvalidToken
 
 from packshot.storage.reserve import give_way
@@ -16,6 +17,16 @@ RENDITIONS = "renditions"
 UNFINISHED = "restoring"
 """It is there while a backup is being restored, and after that was killed."""
 RESERVE = "reserve"
+
+
+class KeySettings(msgspec.Struct, frozen=True):
+    """What the secrets in the database are sealed with.
+
+    `file`: the path of the key file, where it is not `secret.key` in the data folder. All servers of a store have the
+    same key.
+    """
+
+    file: str = ""
 
 
 class StoreUnusable(Exception):
@@ -33,11 +44,21 @@ class KeyLost(StoreUnusable):
     """The key file is not the one that the database's secrets were sealed with."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(f"{path} is missing, damaged or of another store: restore it from the database's own backup")
+        super().__init__(
+            f"{path} is missing, damaged or of another store: restore it from the database's own backup, or bring it"
+            " here from another server of this store"
+        )
 
 
-def prepare(folder: Path) -> None:
-    """Create the folder with its key file; both stay as they are where they exist.
+def key_path(folder: Path, key_file: str = "") -> Path:
+    """Where the key lies of the store with that data folder: *key_file*, if the settings name one."""
+    return Path(key_file) if key_file else folder / KEY_FILE
+
+
+def prepare(folder: Path, key_file: str = "", *, is_new: bool | None = None) -> Path | None:
+    """Create the folder and the key file; both stay as they are where they exist. Returns a new key's path.
+
+    *is_new* says whether nothing is sealed yet in a database elsewhere.
 
     Raises:
         KeyLost: there is a database but no key: a new one would not open what is sealed in it.
@@ -46,15 +67,21 @@ def prepare(folder: Path) -> None:
     """
     make(folder)
     give_way(folder / RESERVE)
-    path = folder / KEY_FILE
+    path = key_path(folder, key_file)
     if path.exists():
-        return
+        return None
     if is_unfinished(folder):
         raise StoreUnusable(f"{folder} is only half restored: run `packshot restore` again, it goes on from there")
-    if (folder / DATABASE).exists():
+    if not (is_new if is_new is not None else not (folder / DATABASE).exists()):
         raise KeyLost(path)
+    return path if _make_key(path) else None
+
+
+def _make_key(path: Path) -> bool:
+    """False where another process was quicker."""
+    make(path.parent)
     # Written aside and linked, so that a second process starting at the same moment sees one whole key.
-    aside = folder / f"{KEY_FILE}.{os.getpid()}"
+    aside = path.with_name(f"{path.name}.{os.getpid()}")
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
         os.write(descriptor, Fernet.generate_key())
@@ -64,10 +91,11 @@ def prepare(folder: Path) -> None:
     try:
         os.link(aside, path)
     except FileExistsError:
-        pass
+        return False
     finally:
         aside.unlink()
-    flush(folder)  # the name of the key, before there is a database that needs it
+    flush(path.parent)  # the name of the key, before there is a database that needs it
+    return True
 
 
 def make(folder: Path) -> None:
@@ -95,9 +123,9 @@ def is_unfinished(folder: Path) -> bool:
 class Sealer:
     """What encrypts the secrets we keep in the database; its key lies beside the database, not in it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, key_file: str = "") -> None:
         """Read the key. Raises: KeyLost."""
-        self._path = folder / KEY_FILE
+        self._path = key_path(folder, key_file)
         try:
             self._fernet = Fernet(self._path.read_bytes())
         except ValueError:

@@ -1,5 +1,8 @@
 """Rows of those who listen to events: receivers with their address, and handlers for one event each."""
 
+from itertools import groupby
+from operator import itemgetter
+
 from packshot.domain.events import Listener
 from packshot.storage.database import Reads, Row, Tx
 
@@ -70,11 +73,14 @@ async def remove_handler(tx: Tx, listener: Listener) -> None:
 
 async def of_webhooks(reads: Reads) -> list[Row]:
     """All outgoing webhooks as (id, account's name, address, events in a row, when paused), by id."""
-    return await reads.all(
-        "SELECT r.id, a.name, r.url, (SELECT group_concat(h.event, ' ') FROM event_handler h"
-        " WHERE h.receiver_id = r.id), r.paused_at"
-        " FROM event_receiver r JOIN account a ON a.id = r.account_id WHERE r.application_id IS NULL ORDER BY r.id"
+    rows = await reads.all(
+        "SELECT r.id, a.name, r.url, r.paused_at, h.event FROM event_receiver r JOIN account a ON a.id = r.account_id"
+        " JOIN event_handler h ON h.receiver_id = r.id WHERE r.application_id IS NULL ORDER BY r.id, h.id"
     )
+    return [
+        (number, name, url, " ".join(row[4] for row in events), paused_at)
+        for (number, name, url, paused_at), events in groupby(rows, itemgetter(0, 1, 2, 3))
+    ]
 
 
 async def remove_webhook(tx: Tx, receiver_id: int) -> bool:
@@ -83,11 +89,17 @@ async def remove_webhook(tx: Tx, receiver_id: int) -> bool:
     return removed > 0
 
 
+async def count_waiting(reads: Reads) -> int:
+    """How many events wait in all."""
+    ((count,),) = await reads.all("SELECT count(*) FROM outbox WHERE state = 'waiting'")
+    return int(count)
+
+
 async def pause_and_wake(tx: Tx, bound: int, now: int) -> int:
     """Pause receivers for which more than *bound* events wait, wake those below half; return how many wait in all."""
     counts = await tx.all("SELECT receiver_id, count(*) FROM outbox WHERE state = 'waiting' GROUP BY receiver_id")
     waiting = {int(row[0]): int(row[1]) for row in counts}
-    for receiver_id, paused_at in await tx.all("SELECT id, paused_at FROM event_receiver"):
+    for receiver_id, paused_at in await tx.all("SELECT id, paused_at FROM event_receiver ORDER BY id"):
         count = waiting.get(receiver_id, 0)
         if paused_at is None and count > bound:
             await tx.run("UPDATE event_receiver SET paused_at = ?2 WHERE id = ?1", receiver_id, now)

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from packshot.storage import locks
 from packshot.storage.database import Reads, Tx
 
 
@@ -31,20 +32,34 @@ class Claim(msgspec.Struct, frozen=True):
 
 async def find(reads: Reads, place: Place) -> Kept | None:
     """What is known of the key, also when its time is over."""
-    row = await reads.one(
-        "SELECT digest, lease_ends_at, expires_at, result FROM idempotency"
-        " WHERE account_id = ?1 AND method = ?2 AND key = ?3",
-        place.account_id, place.method, place.key,
-    )  # fmt: skip
+    row = await reads.one(_KEPT, place.account_id, place.method, place.key)
     return None if row is None else Kept(*row)
 
 
-async def claim(tx: Tx, place: Place, new: Kept) -> Claim:
-    """Claim the key for a call that is to be done, whatever was known of it."""
+async def hold(tx: Tx, place: Place) -> Kept | None:
+    """The same for a work that is to claim it, and is alone with it until its end."""
+    row = await tx.one(_KEPT + locks.held(tx), place.account_id, place.method, place.key)
+    return None if row is None else Kept(*row)
+
+
+_KEPT = (
+    "SELECT digest, lease_ends_at, expires_at, result FROM idempotency"
+    " WHERE account_id = ?1 AND method = ?2 AND key = ?3"
+)
+_OVER = (
+    " ON CONFLICT (account_id, method, key) DO UPDATE SET digest = excluded.digest,"
+    " lease_ends_at = excluded.lease_ends_at, expires_at = excluded.expires_at, result = NULL"
+)
+
+
+async def claim(tx: Tx, place: Place, new: Kept, *, over: bool) -> Claim:
+    """Claim the key for a call that is to be done, *over* what the work holds that was known of it.
+
+    Raises a database error where the key is there and was not looked for: whoever put it there was quicker.
+    """
     claim_id = await tx.insert(
         "INSERT INTO idempotency (account_id, method, key, digest, lease_ends_at, expires_at)"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (account_id, method, key) DO UPDATE SET digest = excluded.digest,"
-        " lease_ends_at = excluded.lease_ends_at, expires_at = excluded.expires_at, result = NULL RETURNING id",
+        f" VALUES (?1, ?2, ?3, ?4, ?5, ?6){_OVER if over else ''} RETURNING id",
         place.account_id, place.method, place.key, new.digest, new.lease_ends_at, new.expires_at,
     )  # fmt: skip
     return Claim(claim_id, new.lease_ends_at)

@@ -191,9 +191,3 @@ def _picture(address: str, row: Row) -> Picture:
         focus=(focus_x / 100, focus_y / 100),
         privacy=privacy,
     )
-
-
-async def next_id(reads: Reads) -> int:
-    """The id that the next row gets."""
-    row = await reads.one("SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'image'")
-    return int(row[0]) if row else 1

@@ -6,6 +6,7 @@ from typing import Any
 from packshot.domain.inventory import LINK_FIELDS, InventoryProduct, NewInventoryProduct
 from packshot.domain.libraries import LibraryImage
 from packshot.domain.paging import Page, Query
+from packshot.storage import locks
 from packshot.storage.database import Reads, Tx
 from packshot.storage.query import Column, Listing, page, placeholders
 
@@ -58,6 +59,13 @@ async def list_products(reads: Reads, account_id: int, query: Query) -> Page[Inv
 async def of_images(reads: Reads, account_id: int, image_ids: Collection[int]) -> list[InventoryProduct]:
     """The products of these images, by id."""
     return await _found(reads, account_id, "p.image_id", image_ids)
+
+
+async def hold_skus(tx: Tx, account_id: int, skus: Collection[str]) -> None:
+    """Let nobody else change the products with these SKUs until the end of the work."""
+    if tx.dialect == "postgresql" and skus:
+        scope = f"account_id = ?1 AND sku IN ({placeholders(2, skus)})"
+        await tx.all(f"SELECT id FROM inventory_product WHERE {scope} ORDER BY id{locks.held(tx)}", account_id, *skus)
 
 
 async def of_skus(reads: Reads, account_id: int, skus: Collection[str]) -> list[InventoryProduct]:
@@ -169,10 +177,15 @@ async def remove_skus(tx: Tx, account_id: int, skus: Collection[str]) -> set[str
     return {row[0] for row in rows}
 
 
-async def unlink(tx: Tx, account_id: int, fields: Collection[str]) -> None:
-    """Cut the links of these fields on all products of the account."""
-    marks = placeholders(2, fields)
-    await tx.run(f"DELETE FROM inventory_link WHERE account_id = ?1 AND field IN ({marks})", account_id, *fields)
+async def unlink(tx: Tx, account_id: int, fields: Collection[str]) -> list[dict[str, Any]]:
+    """Cut the links of these fields on all products of the account, and return their whole rows."""
+    names = "product_id", "account_id", "field", "value"
+    rows = await tx.all(
+        f"DELETE FROM inventory_link WHERE account_id = ?1 AND field IN ({placeholders(2, fields)})"
+        f" RETURNING {', '.join(names)}",
+        account_id, *fields,
+    )  # fmt: skip
+    return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 async def has_free_link(reads: Reads, account_id: int, product_id: int, field: str) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from packshot.domain.libraries import Files, LibraryImage, NewLibraryImage, Place
 from packshot.domain.originals import Picture
+from packshot.storage import locks
 from packshot.storage.database import Reads, Row, Tx
 from packshot.storage.images import searched
 from packshot.storage.query import placeholders
@@ -27,6 +28,19 @@ async def of_guids(reads: Reads, account_id: int, guids: Sequence[str], now: int
         account_id, now, *guids,
     )  # fmt: skip
     return [image(row) for row in rows]
+
+
+async def hold(tx: Tx, account_id: int, guids: Sequence[str]) -> None:
+    """Let nobody else change the images with these guids, or the products they are on, until the end of the work."""
+    if tx.dialect == "sqlite" or not guids:
+        return
+    scope = f"FROM image WHERE account_id = ?1 AND guid IN ({placeholders(2, guids)})"
+    rows = await tx.all(f"SELECT DISTINCT product_id {scope} AND product_id IS NOT NULL", account_id, *guids)
+    there = {row[0] for row in rows}
+    await locks.hold(tx, "product", there, of=account_id)
+    rows = await tx.all(f"SELECT product_id {scope} ORDER BY id{locks.held(tx)}", account_id, *guids)
+    # Put on a product meanwhile. Whoever does that, too, and in another order may make us wait for each other: rarely.
+    await locks.hold(tx, "product", {row[0] for row in rows} - there - {None}, of=account_id)
 
 
 async def of_ids(reads: Reads, account_id: int, ids: Sequence[int]) -> list[LibraryImage]:
@@ -81,11 +95,14 @@ async def shows(reads: Reads, account_id: int, image_id: int, blob_id: int) -> b
     return await reads.one(sql, image_id, account_id, blob_id) is not None
 
 
-async def of_expired(reads: Reads, now: int, limit: int) -> list[tuple[int, LibraryImage]]:
-    """Some images whose time in a temporary library is over, longest first, each behind its account."""
-    rows = await reads.all(
+async def of_expired(tx: Tx, now: int, limit: int) -> list[tuple[int, LibraryImage]]:
+    """Some images whose time in a temporary library is over, longest first, each behind its account.
+
+    They are the work's own until its end; those that somebody else is at work on are left out.
+    """
+    rows = await tx.all(
         f"SELECT {COLUMNS}, i.account_id FROM image i WHERE i.library = 'temporary' AND i.expires_at <= ?1"
-        " ORDER BY i.expires_at LIMIT ?2",
+        f" ORDER BY i.expires_at LIMIT ?2{locks.held(tx, 'UPDATE OF i SKIP LOCKED')}",
         now, limit,
     )  # fmt: skip
     return [(row[-1], image(row[:-1])) for row in rows]

@@ -31,8 +31,9 @@ async def list_images(reads: Reads, account_id: int, wanted: Wanted) -> Page[Lib
     found, within, total = "", matching, f"(SELECT count(*) FROM image i WHERE {matching})"
     if filters and wanted.guids is None:
         found = f"WITH found AS MATERIALIZED (SELECT i.id FROM image i WHERE {matching})"
-        # The plus keeps SQLite from looking up and sorting everything that was found.
-        within, total = f"{place} AND +i.id IN (SELECT id FROM found)", "(SELECT count(*) FROM found)"
+        # The plus keeps SQLite from looking up and sorting everything found; PostgreSQL knows how much that is.
+        sign = "+" if reads.dialect == "sqlite" else ""
+        within, total = f"{place} AND {sign}i.id IN (SELECT id FROM found)", "(SELECT count(*) FROM found)"
     order = f"{_SORTED_BY[wanted.sort]}i.id {{0}}".format("DESC" if wanted.descending else "ASC")
     rows = await reads.all(
         f"{found} SELECT {total}, {COLUMNS} FROM image i WHERE {within}"

@@ -1,33 +1,47 @@
 """Rows of events on their way out: one for each event and handler, sent in order for each product and receiver."""
 
 from packshot.domain.events import Listener, Verdict, Waiting
-from packshot.storage.database import Reads, Row, Tx
+from packshot.storage import locks
+from packshot.storage.database import CLOCK, Dialect, Reads, Row, Tx
+
+_UNCLAIMED: dict[Dialect, str] = {
+    "sqlite": "",  # its one server knows by itself what it is sending
+    "postgresql": f" AND (claimed_until IS NULL OR claimed_until <= {CLOCK['postgresql']})",
+}
 
 
 async def add_event(tx: Tx, account_id: int, listener: Listener, change: tuple[int, str, int, int]) -> None:
-    """Note an event for an online handler; *change* is (product, data as JSON, user, now)."""
+    """Note an event for an online handler; *change* is (product, data as JSON, user, now).
+
+    Nobody else may be noting events for that product. The event that this one waits for cannot come to its end
+    before everybody sees this one.
+    """
     product_id, data, user_id, now = change
     await tx.run(
         "INSERT INTO outbox"
         " (account_id, receiver_id, handler_id, event, product_id, data, user_id, created_at, next_at)"
         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, CASE WHEN EXISTS (SELECT 1 FROM outbox WHERE receiver_id = ?2"
-        " AND product_id = ?5 AND state = 'waiting' AND overtaken = 0) THEN NULL ELSE ?8 END)",
+        f" AND product_id = ?5 AND state = 'waiting' AND overtaken = 0{locks.held(tx, 'SHARE')})"
+        " THEN NULL ELSE CAST(?8 AS BIGINT) END)",
         account_id, listener.receiver_id, listener.handler_id, listener.event, product_id, data, user_id, now,
     )  # fmt: skip
 
 
 async def next_receiver(reads: Reads, after: int) -> tuple[int, int] | None:
-    """The first receiver with an id above *after* for which anything waits, and when the earliest of it is due."""
+    """The first receiver with an id above *after* for which anything waits, and when the earliest of it is due.
+
+    What a server has claimed does not count.
+    """
     row = await reads.one(
         "SELECT receiver_id, next_at FROM outbox WHERE state = 'waiting' AND next_at IS NOT NULL AND receiver_id > ?1"
-        " ORDER BY receiver_id, next_at, id LIMIT 1",
+        f"{_UNCLAIMED[reads.dialect]} ORDER BY receiver_id, next_at, id LIMIT 1",
         after,
     )
     return None if row is None else (int(row[0]), int(row[1]))
 
 
 async def of_due(reads: Reads, receiver_id: int, now: int, limit: int) -> list[Waiting]:
-    """Events for a receiver that are due, those that wait longest first."""
+    """Events for a receiver that are due and that nobody has claimed, those that wait longest first."""
     rows = await reads.all(
         "SELECT o.id, o.receiver_id, o.handler_id, o.product_id, o.event, o.data, o.user_id, o.created_at, o.attempts,"
         " o.failing_since, r.url, r.application_id, coalesce(r.token_sealed, p.token_sealed), r.secret_sealed,"
@@ -35,16 +49,46 @@ async def of_due(reads: Reads, receiver_id: int, now: int, limit: int) -> list[W
         " FROM outbox o JOIN event_receiver r ON r.id = o.receiver_id JOIN account a ON a.id = o.account_id"
         " LEFT JOIN application p ON p.id = r.application_id"
         " WHERE o.receiver_id = ?1 AND o.state = 'waiting' AND o.next_at IS NOT NULL AND o.next_at <= ?2"
-        " ORDER BY o.next_at, o.id LIMIT ?3",
+        f"{_UNCLAIMED[reads.dialect]} ORDER BY o.next_at, o.id LIMIT ?3",
         receiver_id, now, limit,
     )  # fmt: skip
     return [Waiting(*row) for row in rows]
 
 
+async def claim(tx: Tx, receiver_id: int, now: int, places: int, lease: tuple[str, int]) -> list[Waiting]:
+    """The same on PostgreSQL, for one of several servers: nobody else sends them for a while.
+
+    *lease* is (server, microseconds). *places* is how many more this server might send to the receiver at once if no
+    other one did; none are found while another one claims.
+    """
+    node, for_us = lease
+    held = "SELECT id FROM event_receiver WHERE id = ?1 FOR NO KEY UPDATE SKIP LOCKED"
+    if await tx.one(held, receiver_id) is None:
+        return []
+    clock = CLOCK[tx.dialect]
+    (elsewhere,) = await tx.one(
+        "SELECT count(*) FROM outbox WHERE receiver_id = ?1 AND state = 'waiting' AND claimed_until IS NOT NULL"
+        f" AND claimed_until > {clock} AND claimed_by <> ?2",
+        receiver_id, node,
+    ) or (0,)  # fmt: skip
+    claimed = f"UPDATE outbox SET claimed_by = ?2, claimed_until = {clock} + ?3 WHERE id = ?1 AND state = 'waiting'"
+    found = await of_due(tx, receiver_id, now, max(places - elsewhere, 0))
+    return [event for event in found if await tx.run(claimed, event.id, node, for_us)]
+
+
+async def give_back(tx: Tx, node: str) -> None:
+    """Let others send at once what a server had claimed that stops."""
+    await tx.run(
+        "UPDATE outbox SET claimed_by = NULL, claimed_until = NULL WHERE claimed_until IS NOT NULL AND claimed_by = ?1",
+        node,
+    )
+
+
 async def mark_delivered(tx: Tx, event: Waiting, now: int) -> None:
     """The receiver took the event; the product's next one may go."""
     await tx.run(
-        "UPDATE outbox SET state = 'delivered', next_at = NULL, error = NULL, attempts = attempts + 1 WHERE id = ?1",
+        "UPDATE outbox SET state = 'delivered', next_at = NULL, error = NULL, attempts = attempts + 1,"
+        " claimed_by = NULL, claimed_until = NULL WHERE id = ?1",
         event.id,
     )
     await _release(tx, event, now)
@@ -54,7 +98,7 @@ async def mark_failed(tx: Tx, event: Waiting, error: str, verdict: Verdict, now:
     """The receiver did not take it. Once it is overtaken or given up, the product's next one may go."""
     await tx.run(
         "UPDATE outbox SET state = ?2, next_at = ?3, overtaken = ?4, failing_since = ?5, error = ?6,"
-        " attempts = attempts + 1 WHERE id = ?1",
+        " attempts = attempts + 1, claimed_by = NULL, claimed_until = NULL WHERE id = ?1",
         event.id, "failed" if verdict.next_at is None else "waiting", verdict.next_at, int(verdict.overtaken),
         verdict.failing_since, error,
     )  # fmt: skip
@@ -65,8 +109,9 @@ async def mark_failed(tx: Tx, event: Waiting, error: str, verdict: Verdict, now:
 async def _release(tx: Tx, event: Waiting, now: int) -> None:
     """Make the product's first event that is left due, unless it is already."""
     await tx.run(
-        "UPDATE outbox SET next_at = ?3 WHERE next_at IS NULL AND id = (SELECT min(id) FROM outbox"
-        " WHERE receiver_id = ?1 AND product_id = ?2 AND state = 'waiting' AND overtaken = 0)",
+        "UPDATE outbox SET next_at = ?3 WHERE next_at IS NULL AND id = (SELECT id FROM outbox"
+        " WHERE receiver_id = ?1 AND product_id = ?2 AND state = 'waiting' AND overtaken = 0"
+        f" ORDER BY id LIMIT 1{locks.held(tx)})",
         event.receiver_id, event.product_id, now,
     )  # fmt: skip
 

@@ -4,11 +4,17 @@ import re
 from collections.abc import Collection, Iterator
 
 from packshot.domain.paging import Page, Query
-from packshot.domain.products import FIELDS, PARENTS, UNAVAILABLE, Fields, Kind
+from packshot.domain.products import FIELDS, IMMUTABLE, NEVER_EMPTY, PARENTS, READ_ONLY, UNAVAILABLE, Fields, Kind
+from packshot.storage import locks
 from packshot.storage.database import Reads, Row, Tx
 from packshot.storage.query import Column, Listing, page, placeholders
 
-_COLUMNS = {name: Column(name, "name_folded" if name == "name" else "") for name in FIELDS}
+_ALWAYS = READ_ONLY | NEVER_EMPTY | IMMUTABLE | {"name", "active", "sort"}
+# As a text 10.0 is 10 in either dialect, once it has been a decimal number.
+_FOLDED = {"name": "name_folded"} | {
+    name: f"CAST(CAST(CAST({name} AS TEXT) AS NUMERIC) AS TEXT)" for name, kind in FIELDS.items() if kind == "number"
+}
+_COLUMNS = {name: Column(name, _FOLDED.get(name, ""), lacked=name not in _ALWAYS) for name in FIELDS}
 _PROPERTY = re.compile(r"property(\d{1,18})", re.ASCII)
 
 
@@ -40,7 +46,7 @@ def _property_columns(query: Query) -> Iterator[tuple[str, Column]]:
                 "id IN (SELECT product_id FROM property_value"
                 f" WHERE account_id = ?1 AND property_id = {int(match[1])} AND {{}})"
             )
-            yield condition.field, Column("text", within=within)
+            yield condition.field, Column("text", within=within, indexed="substr({}, 1, 200)")
 
 
 async def find_product(reads: Reads, account_id: int, product_id: int, kinds: Collection[Kind]) -> Fields | None:
@@ -96,8 +102,22 @@ async def of_parent(reads: Reads, account_id: int, parent_id: int) -> list[tuple
     return [(row[0], row[1]) for row in rows]
 
 
+async def hold(tx: Tx, account_id: int, product_id: int, *parent_ids: int) -> None:
+    """Let nobody else change the product, the parent it has, these other ones or its variations, or add to them.
+
+    Until the end of the work. Parents are always held before their variations.
+    """
+    if tx.dialect == "postgresql":
+        scope = "WHERE id = ?1 AND account_id = ?2 AND parent_id IS NOT NULL"
+        above = await tx.all(f"SELECT parent_id FROM product {scope}", product_id, account_id)
+        await locks.hold(tx, "product", [*parent_ids, *(row[0] for row in above)], of=account_id)
+        await locks.hold(tx, "product", [product_id], of=account_id)
+        await locks.hold(tx, "product", [one for one, _ in await of_parent(tx, account_id, product_id)])
+
+
 async def settle_parent(tx: Tx, account_id: int, parent_id: int) -> None:
     """Make a parent empty or not, as its variations say, and available or not with that."""
+    await locks.hold(tx, "product", [parent_id], of=account_id)
     has_some = bool(await tx.one("SELECT 1 FROM product WHERE parent_id = ?1 LIMIT 1", parent_id))
     kind = Kind.PARENT if has_some else Kind.EMPTY_PARENT
     await tx.run(
@@ -142,9 +162,3 @@ def _known(fields: Fields) -> Fields:
 
 def _numbers(kinds: Collection[Kind]) -> str:
     return ", ".join(str(int(kind)) for kind in sorted(kinds))
-
-
-async def next_id(reads: Reads) -> int:
-    """The id that the next row gets."""
-    row = await reads.one("SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'product'")
-    return int(row[0]) if row else 1

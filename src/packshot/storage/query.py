@@ -27,14 +27,18 @@ _NEGATED: dict[Operator, Operator] = {"!=": "=", "not contains": "contains", "no
 class Column(msgspec.Struct, frozen=True):
     """Where a field lives: `name` is a column, or any expression over the row, a subquery included.
 
-    `folded` is the column with the case-folded text that patterns search. A field with any number of values a
-    row has them in another table: `within` is the `EXISTS (SELECT ... AND {})` that looks through them with a
+    `folded` is the column with the case-folded text that patterns search. `lacked` is set where rows may be without a
+    value, which come before all others; left to itself, PostgreSQL puts them behind. A field with any number of values
+    a row has them in another table: `within` is the `EXISTS (SELECT ... AND {})` that looks through them with a
     test of the column `name` in the place of `{}`; one value that passes is enough, and nothing sorts by it.
+    `indexed` is what an index has of values that may be too long for one, as a function of `{}`.
     """
 
     name: str
     folded: str = ""
+    lacked: bool = False
     within: str = "{}"
+    indexed: str = ""
 
 
 class Listing(msgspec.Struct, frozen=True):
@@ -90,10 +94,16 @@ def placeholders(first: int, values: Sized) -> str:
 
 
 def _order(listing: Listing, query: Query) -> str:
-    known = {field: column.name for field, column in listing.columns.items() if column.within == "{}"}
+    known = {field: column for field, column in listing.columns.items() if column.within == "{}"}
     wanted = {ordering.field: ordering.descending for ordering in query.orderings if ordering.field in known}
     wanted.setdefault("id", False)
-    return ", ".join(f"{known[field]}{' DESC' if down else ''}" for field, down in wanted.items())
+    return ", ".join(_way(known[field], descending=down) for field, down in wanted.items())
+
+
+def _way(column: Column, *, descending: bool) -> str:
+    # Said of a column that always has a value, it would keep PostgreSQL from walking its index.
+    nulls = (" NULLS LAST" if descending else " NULLS FIRST") if column.lacked else ""
+    return f"{column.name}{' DESC' if descending else ''}{nulls}"
 
 
 def _conditions(listing: Listing, query: Query, values: list[Any]) -> list[str]:
@@ -122,7 +132,7 @@ def _pattern(column: Column, operator: Operator, sought: str, values: list[Any])
     text = sought.casefold().replace("\\", "\\\\").replace("_", "\\_")
     if operator == "contains":
         text = "%" + text.replace("%", "\\%") + "%"
-    searched = column.folded or f"casefold({column.name})"
+    searched = column.folded or f"fold_case(CAST({column.name} AS TEXT))"
     return f"{searched} LIKE {_bind(values, text)} ESCAPE '\\'"
 
 
@@ -131,7 +141,12 @@ def _membership(column: Column, wanted: tuple[Value, ...], values: list[Any]) ->
     known = [value for value in wanted if value is not None]
     tests = []
     if known:
-        tests.append(_any(column, f"{column.name} IN ({', '.join(_bind(values, value) for value in known)})"))
+        places = [_bind(values, value) for value in known]
+        test = f"{column.name} IN ({', '.join(places)})"
+        if column.indexed:
+            keys = (column.indexed.replace("{}", place) for place in places)
+            test += f" AND {column.indexed.replace('{}', column.name)} IN ({', '.join(keys)})"
+        tests.append(_any(column, test))
     if len(known) < len(wanted):
         tests.append(f"({_any(column, f'{column.name} IS NOT NULL')}) IS NOT TRUE")
     return f"({' OR '.join(tests)})" if tests else "1 = 0"

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from packshot.domain.errors import StoreFull, Unavailable
-from packshot.storage.database import connect
+from packshot.storage.sqlite import connect
 from packshot.storage.writer import is_full
 
 _PAUSE_S = 0.05

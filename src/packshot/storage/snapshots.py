@@ -20,6 +20,7 @@ from packshot.storage.backup import BackupUnusable
 from packshot.storage.blobs.disk import DiskBlobs
 from packshot.storage.erasing import has_bytes
 from packshot.storage.folder import LOCK_FILE, UNFINISHED, Lock, flush, is_unfinished, make
+from packshot.storage.marks import MARK
 
 MANIFEST: Final = "manifest.json"
 FORMAT: Final = 1
@@ -152,7 +153,7 @@ def filling(folder: Path) -> Iterator[None]:
         if not (folder / UNFINISHED).exists():
             write(folder / UNFINISHED, b"")
         flush(folder)
-        _clear(folder, {LOCK_FILE, UNFINISHED, "blobs"})
+        _clear(folder, {LOCK_FILE, UNFINISHED, MARK, "blobs"})
         yield
         (folder / UNFINISHED).unlink()
         flush(folder)

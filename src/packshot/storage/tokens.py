@@ -3,6 +3,7 @@
 import msgspec
 
 from packshot.domain.access import Credential, Principal
+from packshot.storage import locks
 from packshot.storage.database import Reads, Tx
 
 _LISTED = (
@@ -95,11 +96,11 @@ async def add_code(tx: Tx, new: Code, code_hash: str) -> None:
     )  # fmt: skip
 
 
-async def find_code(reads: Reads, code_hash: str) -> Code | None:
-    """The authorization code, also when it was used or its time is over."""
-    row = await reads.one(
+async def hold_code(tx: Tx, code_hash: str) -> Code | None:
+    """The authorization code, also when it was used or its time is over; nobody else uses it until the work's end."""
+    row = await tx.one(
         "SELECT id, application_id, member_id, challenge, challenge_method, expires_at, used_at, consent_id"
-        " FROM authorization_code WHERE code_hash = ?1",
+        f" FROM authorization_code WHERE code_hash = ?1{locks.held(tx)}",
         code_hash,
     )
     return None if row is None else Code(*row)
@@ -127,11 +128,12 @@ async def add_refresh(tx: Tx, consent_id: int, token_hash: str, generation: int,
     await tx.run("UPDATE consent SET expires_at = ?2 WHERE id = ?1", consent_id, expires_at)
 
 
-async def find_refresh(reads: Reads, token_hash: str) -> Family | None:
-    """The refresh token with its consent, also when its time is over."""
-    row = await reads.one(
+async def hold_refresh(tx: Tx, token_hash: str) -> Family | None:
+    """The refresh token with its consent, also when its time is over; nobody else has that until the work's end."""
+    row = await tx.one(
         "SELECT r.id, r.generation, r.expires_at, c.id, c.application_id, c.member_id, c.generation,"
-        " c.used_id, c.used_at FROM refresh_token r JOIN consent c ON c.id = r.consent_id WHERE r.token_hash = ?1",
+        " c.used_id, c.used_at FROM refresh_token r JOIN consent c ON c.id = r.consent_id WHERE r.token_hash = ?1"
+        + locks.held(tx, "NO KEY UPDATE OF c"),
         token_hash,
     )
     return None if row is None else Family(*row)

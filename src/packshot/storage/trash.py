@@ -7,7 +7,8 @@ import msgspec
 
 from packshot.domain.audit import Touched
 from packshot.domain.trash import Deletion, Item, Kind, NewItem, Rows
-from packshot.storage.database import Reads, Tx
+from packshot.storage import locks
+from packshot.storage.database import Reads, Row, Tx
 from packshot.storage.query import placeholders
 
 COLUMNS: Final[dict[str, str]] = {
@@ -31,8 +32,6 @@ COLUMNS: Final[dict[str, str]] = {
 _AT_ONCE = 500
 # The plus elsewhere keeps SQLite from walking the account where the ids are many.
 _OF_ACCOUNT: Final = {
-    ("selection", "guid"): " AND account_id = ?1",
-    ("inventory_link", "field"): " AND account_id = ?1",
     ("product_section", "product_id"): " AND product_id IN (SELECT id FROM product WHERE account_id = ?1)",
 }
 
@@ -41,14 +40,19 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Rows).decode
 
 
-async def whole(reads: Reads, account_id: int, table: str, column: str, wanted: Sequence[Any]) -> list[dict[str, Any]]:
-    """The account's whole rows of *table* whose *column* is one of those wanted, in no order."""
+async def whole(tx: Tx, account_id: int, table: str, column: str, wanted: Sequence[Any]) -> list[dict[str, Any]]:
+    """The account's whole rows of *table* whose *column* is one of those wanted, in no order.
+
+    They are the work's own until its end, and nothing comes to point at them.
+    """
     found = []
     for first in range(0, len(wanted), _AT_ONCE):
         some = wanted[first : first + _AT_ONCE]
         scope = f"{column} IN ({placeholders(2, some)}){_OF_ACCOUNT.get((table, column), ' AND +account_id = ?1')}"
         names = _NAMES[table]
-        rows = await reads.all(f"SELECT {', '.join(names)} FROM {table} WHERE {scope}", account_id, *some)
+        rows = await tx.all(
+            f"SELECT {', '.join(names)} FROM {table} WHERE {scope}{locks.held(tx, 'UPDATE')}", account_id, *some
+        )
         found += [dict(zip(names, row, strict=True)) for row in rows]
     return found
 
@@ -116,15 +120,23 @@ async def find_deletion(reads: Reads, account_id: int, deletion_id: int) -> Dele
 
 async def of_items(reads: Reads, account_id: int, deletion_id: int) -> list[Item]:
     """What a deletion took, in the order it was taken."""
-    rows = await reads.all(
-        "SELECT id, kind, item_id, name, title, blob_id, rows FROM trash"
-        " WHERE deletion_id = ?1 AND account_id = ?2 ORDER BY id",
-        deletion_id, account_id,
-    )  # fmt: skip
-    return [
-        Item(number, kind, item_id, name, title, blob_id, _decode(text))
-        for number, kind, item_id, name, title, blob_id, text in rows
-    ]
+    return [_item(row) for row in await reads.all(_ITEMS, deletion_id, account_id)]
+
+
+async def hold_items(tx: Tx, account_id: int, deletion_id: int) -> list[Item]:
+    """The same for a work that takes them out, and holds the deletion: nobody points them at other blobs meanwhile."""
+    return [_item(row) for row in await tx.all(_ITEMS + locks.held(tx, "UPDATE"), deletion_id, account_id)]
+
+
+_ITEMS = (
+    "SELECT id, kind, item_id, name, title, blob_id, rows FROM trash"
+    " WHERE deletion_id = ?1 AND account_id = ?2 ORDER BY id"
+)
+
+
+def _item(row: Row) -> Item:
+    number, kind, item_id, name, title, blob_id, rows = row
+    return Item(number, kind, item_id, name, title, blob_id, _decode(rows))
 
 
 async def find_item(reads: Reads, account_id: int, kind: Kind, item_id: int) -> int | None:
@@ -164,20 +176,28 @@ async def images_of_blob(reads: Reads, account_id: int, blob_id: int) -> list[To
     return [Touched(*row) for row in rows]
 
 
-_ENDED = "(SELECT id FROM deletion WHERE deleted_at <= ?1 ORDER BY deleted_at, id LIMIT ?2)"
+async def of_ended(tx: Tx, before: int, limit: int) -> list[int]:
+    """The ids of deletions made by then, the oldest first, for `purge`; not those that somebody is at work on."""
+    rows = await tx.all(
+        "SELECT id FROM deletion WHERE deleted_at <= ?1 ORDER BY deleted_at, id LIMIT ?2"
+        + locks.held(tx, "UPDATE SKIP LOCKED"),
+        before, limit,
+    )  # fmt: skip
+    return [row[0] for row in rows]
 
 
-async def of_ended(reads: Reads, before: int, limit: int) -> dict[int, list[Touched]]:
-    """By account, the images that `purge` gives up."""
+async def images_of(reads: Reads, deletion_ids: Sequence[int]) -> dict[int, list[Touched]]:
+    """By account, the images that some hundreds of deletions took."""
     found: dict[int, list[Touched]] = {}
     for account_id, *image in await reads.all(
-        f"SELECT account_id, item_id, name, title FROM trash WHERE deletion_id IN {_ENDED} AND kind = 'image'",
-        before, limit,
-    ):  # fmt: skip
+        "SELECT account_id, item_id, name, title FROM trash"
+        f" WHERE deletion_id IN ({placeholders(1, deletion_ids)}) AND kind = 'image'",
+        *deletion_ids,
+    ):
         found.setdefault(account_id, []).append(Touched(*image))
     return found
 
 
-async def purge(tx: Tx, before: int, limit: int) -> int:
-    """Give up deletions made by then, the oldest first; return how many."""
-    return await tx.run(f"DELETE FROM deletion WHERE id IN {_ENDED}", before, limit)
+async def purge(tx: Tx, deletion_ids: Sequence[int]) -> int:
+    """Give up some hundreds of deletions; return how many."""
+    return await tx.run(f"DELETE FROM deletion WHERE id IN ({placeholders(1, deletion_ids)})", *deletion_ids)

@@ -1,7 +1,6 @@
 """Over its quota an account is refused new pictures, alone or with a product, and nothing else."""
 
 import asyncio
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -9,6 +8,7 @@ import pytest
 
 import pictures
 from build import Call, bracketed, file_content, make_image, make_product
+from moments import keys_of
 from packshot.domain.access import Principal
 from packshot.services import accounts
 from packshot.services.core import Core
@@ -41,22 +41,22 @@ async def images_of(call: Call, product_id: int) -> list[int]:
     return [image["id"] for image in answer["result"]["productImages"]]
 
 
-def files(tmp_path: Path) -> list[int]:
-    """The sizes of all files with pictures, whatever points at them."""
-    return [path.stat().st_size for path in (tmp_path / "data" / "blobs").rglob("*") if path.is_file()]
+async def sizes(core: Core) -> list[int | None]:
+    """The sizes of all originals that lie in the store, whatever points at them."""
+    return [await core.blobs.find_size(key) for key in await keys_of(core)]
 
 
 async def test_a_picture_over_the_quota_is_refused_and_nothing_of_it_is_kept(
-    call: Call, product: int, tmp_path: Path
+    call: Call, core: Core, product: int
 ) -> None:
     assert await call(ADD, picture(product, MUG), 400) == FULL
 
     assert len(await images_of(call, product)) == 1
-    assert files(tmp_path) == [len(SHIRT)]
+    assert await sizes(core) == [len(SHIRT)]
 
 
 async def test_a_product_whose_pictures_together_pass_the_quota_is_refused_as_a_whole(
-    call: Call, core: Core, product: int, tmp_path: Path
+    call: Call, core: Core, product: int
 ) -> None:
     await accounts.set_quota(core, "main", len(SHIRT + MUG + CAP) - 1)
     fields = {"iblockId": 1, "name": "Mug", "detailPicture": file_data(MUG), "previewPicture": file_data(CAP)}
@@ -65,7 +65,7 @@ async def test_a_product_whose_pictures_together_pass_the_quota_is_refused_as_a_
 
     listed = await call("catalog.product.list", {"select": ["id", "iblockId"], "filter": {"iblockId": 1}})
     assert [row["id"] for row in listed["result"]["products"]] == [product]
-    assert files(tmp_path) == [len(SHIRT)]
+    assert await sizes(core) == [len(SHIRT)]
 
 
 async def test_a_change_of_a_product_that_brings_too_much_changes_nothing(call: Call, product: int) -> None:
@@ -101,7 +101,7 @@ async def test_a_raised_quota_lets_pictures_in(call: Call, core: Core, product: 
 
 
 async def test_of_uploads_at_once_only_those_pass_that_fit_together(
-    core: Core, call: Call, admin: Principal, product: int, tmp_path: Path
+    core: Core, call: Call, admin: Principal, product: int
 ) -> None:
     await accounts.set_quota(core, "main", 3 * SIZE + 500)
     different = [pictures.jpeg_of_size(SIZE + number) for number in range(1, 7)]
@@ -109,15 +109,17 @@ async def test_of_uploads_at_once_only_those_pass_that_fit_together(
     done = await asyncio.gather(*(make_image(core, admin, product, data) for data in different), return_exceptions=True)
 
     assert sorted(type(one).__name__ for one in done) == ["ProductImage"] * 2 + ["StoreFull"] * 4
-    assert len(await images_of(call, product)) == len(files(tmp_path)) == 3
+    assert len(await images_of(call, product)) == len(await keys_of(core)) == 3
 
 
 async def test_equal_pictures_at_once_count_once(core: Core, call: Call, admin: Principal, product: int) -> None:
-    await accounts.set_quota(core, "main", len(SHIRT + MUG))
+    different = [pictures.jpeg_of_size(SIZE + number) for number in range(1, 9)]
 
-    await asyncio.gather(*(make_image(core, admin, product, MUG) for _ in range(5)))
+    for count, data in enumerate(different, 1):
+        await accounts.set_quota(core, "main", len(SHIRT + b"".join(different[:count])))
+        await asyncio.gather(*(make_image(core, admin, product, data) for _ in range(5)))
 
-    assert await call(ADD, picture(product, CAP), 400) == FULL
+    assert await call(ADD, picture(product, pictures.jpeg_of_size(SIZE + 9)), 400) == FULL
 
 
 async def test_in_a_batch_those_pass_that_fit(call: Call, core: Core, product: int) -> None:

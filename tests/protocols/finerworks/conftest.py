@@ -1,12 +1,14 @@
 """What tests at the FinerWorks door begin with: the account's pair of keys, and calls with it."""
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from build import make_inventory_product, make_library_image
+from moments import keys_of
 from packshot.domain.access import Principal
 from packshot.domain.inventory import InventoryProduct
 from packshot.domain.libraries import LibraryImage
@@ -16,6 +18,7 @@ from packshot.services.keys import Keys
 from packshot.services.setup import Seed
 
 V3 = Callable[..., Awaitable[httpx.Response]]
+Look = Callable[[], Awaitable[list[str]]]
 
 
 @pytest.fixture
@@ -38,6 +41,16 @@ def v3(client: httpx.AsyncClient, headers: dict[str, str]) -> V3:
         return await client.request(verb, f"/v3/{name}", **more)
 
     return call
+
+
+@pytest.fixture
+def left(core: Core, tmp_path: Path) -> Look:
+    """`await left()`: the keys of all bytes in the store, and the names of unfinished files."""
+
+    async def look() -> list[str]:
+        return [*sorted(await keys_of(core)), *(path.name for path in (tmp_path / "data" / "staging").iterdir())]
+
+    return look
 
 
 @pytest.fixture

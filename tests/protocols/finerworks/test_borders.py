@@ -6,9 +6,7 @@ Generated from the table of methods; one without a case here fails by its name.
 import json
 import re
 from collections.abc import Mapping
-from contextlib import closing
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -27,8 +25,6 @@ from packshot.services.core import Core
 from packshot.services.keys import Keys
 from packshot.services.setup import Seed
 from packshot.storage import blob_rows
-from packshot.storage.database import connect
-from packshot.storage.folder import DATABASE
 
 NOBODYS = {"guid": "00c0ffee-0000-4000-8000-000000000000", "sku": "AP7P77777", "master": str(uuid4())}
 NO_PRODUCT = 77_777
@@ -78,6 +74,14 @@ CASES: dict[str, Case] = {
     "disconnect_virtual_inventory": Case({"platform": "shopify"}, makes=True),
     "submit_product": Case({"mode": "store", "product": PRODUCT}),
 }
+OWNED = {
+    "sqlite": "SELECT m.name FROM sqlite_schema AS m, pragma_table_info(m.name) AS c"
+    " WHERE m.type = 'table' AND c.name = 'account_id'",
+    "postgresql": "SELECT table_name FROM information_schema.columns"
+    " WHERE table_schema = current_schema() AND column_name = 'account_id'",
+}
+"""What names the tables whose rows belong to an account."""
+
 EVERY = METHODS | OWN
 METHOD = pytest.mark.parametrize("name", EVERY)
 UPLOAD = pytest.mark.parametrize("name", UPLOADS)
@@ -97,7 +101,6 @@ class Town(NamedTuple):
 
     core: Core
     client: httpx.AsyncClient
-    database: Path
     ours: Side
     theirs: Side
 
@@ -136,19 +139,12 @@ class Town(NamedTuple):
         file = {"file": ("a.png", PICTURE)}
         return await self.client.post("/packshot/v3/upload", params=query, headers=sent, data=dict(fields), files=file)
 
-    def rows(self, side: Side) -> dict[str, list[Any]]:
+    async def rows(self, side: Side) -> dict[str, list[Any]]:
         """All that the database has of an account."""
-        with closing(connect(self.database, read_only=True)) as database:
-            tables = [row[0] for row in database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
-            owned = [
-                table
-                for table in tables
-                if any(column[1] == "account_id" for column in database.execute(f"PRAGMA table_info({table})"))
-            ]
-            return {
-                table: database.execute(f"SELECT * FROM {table} WHERE account_id = ?", (side.account_id,)).fetchall()
-                for table in owned
-            }
+        db = self.core.db
+        owned = [row[0] for row in await db.all(OWNED[db.dialect])]
+        of_account = {table: f"SELECT * FROM {table} WHERE account_id = ?1" for table in owned}
+        return {table: sorted(await db.all(sql, side.account_id), key=repr) for table, sql in of_account.items()}
 
 
 async def stock(
@@ -184,13 +180,13 @@ async def stock(
 
 
 @pytest.fixture
-async def town(core: Core, client: httpx.AsyncClient, seed: Seed, admin: Principal, tmp_path: Path) -> Town:
+async def town(core: Core, client: httpx.AsyncClient, seed: Seed, admin: Principal) -> Town:
     them, catalog = await make_account(core, "theirs")
     sides = []
     for name, person, catalog_id in ((setup.ACCOUNT, admin, seed.catalog_id), ("theirs", them, catalog)):
         pair = await keys.create(core, name)
         sides.append(Side(pair, person.account_id, *await stock(core, client, person, pair, catalog_id)))
-    return Town(core, client, tmp_path / "data" / DATABASE, *sides)
+    return Town(core, client, *sides)
 
 
 def seen(answer: httpx.Response, things: Mapping[str, str]) -> tuple[int, Any, str]:
@@ -211,7 +207,7 @@ def seen(answer: httpx.Response, things: Mapping[str, str]) -> tuple[int, Any, s
 async def test_what_is_anothers_is_answered_as_what_is_nobodys(town: Town, name: str) -> None:
     ours, theirs = town.ours, town.theirs
     for thing in CASES[name].names:
-        before = town.rows(theirs), town.rows(ours)
+        before = await town.rows(theirs), await town.rows(ours)
 
         nothing, foreign = [
             seen(await town.call(ours.pair, name, known), known)
@@ -219,8 +215,8 @@ async def test_what_is_anothers_is_answered_as_what_is_nobodys(town: Town, name:
         ]
 
         assert foreign == nothing
-        assert town.rows(theirs) == before[0]
-        assert CASES[name].makes or town.rows(ours) == before[1]
+        assert await town.rows(theirs) == before[0]
+        assert CASES[name].makes or await town.rows(ours) == before[1]
 
 
 @METHOD
@@ -230,7 +226,7 @@ async def test_the_account_key_of_another_account_is_ignored(town: Town, name: s
     places: dict[str, dict[str, Any]] = {"body": key, "library": {"library": key}}
     more = places.get(place, {}) if CASES[name].body is not None else {}
     query = f"account_key={key['account_key']}" if place == "query" else ""
-    before = town.rows(town.theirs)
+    before = await town.rows(town.theirs)
 
     nothing = seen(await town.call(town.ours.pair, name, NOBODYS), NOBODYS)
     foreign = seen(
@@ -238,7 +234,7 @@ async def test_the_account_key_of_another_account_is_ignored(town: Town, name: s
     )
 
     assert foreign == nothing
-    assert town.rows(town.theirs) == before
+    assert await town.rows(town.theirs) == before
 
 
 @METHOD
@@ -246,13 +242,13 @@ async def test_a_privileged_pair_works_on_the_account_that_it_names_and_on_no_ot
     pair = await keys.create(town.core, setup.ACCOUNT, privileged=True)
     ours, theirs = town.ours, town.theirs
     things = theirs.things | ({"guid": str(uuid4())} if name == "add_images" else {})
-    before = town.rows(ours), town.rows(theirs)
+    before = await town.rows(ours), await town.rows(theirs)
 
     named = await town.call(pair, name, things, query=f"account_key={theirs.pair.account_key}")
 
     assert (named.status_code, named.json()["status"]["success"]) == (200, True)
-    assert town.rows(ours) == before[0]
-    if town.rows(theirs) == before[1] and name != "add_event":  # which has another number each time
+    assert await town.rows(ours) == before[0]
+    if await town.rows(theirs) == before[1] and name != "add_event":  # which has another number each time
         own = await town.call(theirs.pair, name, things)
         assert named.text.replace(f'"{theirs.pair.account_key}"', "null") == own.text
 
@@ -274,14 +270,14 @@ async def test_a_privileged_pair_works_on_the_account_that_it_names_and_on_no_ot
 async def test_what_lies_in_another_library_is_answered_as_what_is_nobodys(
     town: Town, name: str, lies: str, asked: dict[str, str]
 ) -> None:
-    before = town.rows(town.ours)
+    before = await town.rows(town.ours)
     there = {"guid": town.ours.things[lies]}
 
     nothing = seen(await town.call(town.ours.pair, name, NOBODYS, more={"library": asked}), NOBODYS)
     other = seen(await town.call(town.ours.pair, name, there, more={"library": asked}), there)
 
     assert other == nothing
-    assert town.rows(town.ours) == before
+    assert await town.rows(town.ours) == before
 
 
 async def test_nothing_is_sold_of_an_image_that_is_there_for_some_days_only(town: Town) -> None:
@@ -308,14 +304,14 @@ NAMES_IMAGE = pytest.mark.parametrize(
 @pytest.mark.parametrize("settings", [UNSHARED], ids=["unshared"])
 async def test_an_image_of_a_product_is_nobodys_where_libraries_are_not_shared(town: Town, name: str) -> None:
     ours = town.ours
-    before = town.rows(ours)
+    before = await town.rows(ours)
     there, nobodys = ours.things | {"guid": ours.things["shared"]}, ours.things | {"guid": NOBODYS["guid"]}
 
     nothing = seen(await town.call(ours.pair, name, nobodys), nobodys)
     other = seen(await town.call(ours.pair, name, there), there)
 
     assert other == nothing
-    assert CASES[name].makes or town.rows(ours) == before
+    assert CASES[name].makes or await town.rows(ours) == before
 
 
 @NAMES_IMAGE
@@ -334,7 +330,7 @@ async def test_an_image_of_a_product_is_there_where_libraries_are_shared(town: T
 
 @UPLOAD
 async def test_a_guid_of_another_account_is_free_for_a_file(town: Town, name: str) -> None:
-    before = town.rows(town.theirs)
+    before = await town.rows(town.theirs)
     there, nobodys = {"guid": town.theirs.things["guid"]}, {"guid": NOBODYS["guid"]}
 
     foreign = seen(await town.upload(name, there), there)
@@ -342,13 +338,13 @@ async def test_a_guid_of_another_account_is_free_for_a_file(town: Town, name: st
 
     assert foreign == nothing
     assert nothing[0] == 200
-    assert town.rows(town.theirs) == before
+    assert await town.rows(town.theirs) == before
 
 
 @UPLOAD
 @pytest.mark.parametrize("key", ["none", "query", "field"])
 async def test_a_file_for_another_accounts_product_is_one_for_nobodys(town: Town, name: str, key: str) -> None:
-    before = town.rows(town.theirs), town.rows(town.ours)
+    before = await town.rows(town.theirs), await town.rows(town.ours)
     named = {"account_key": town.theirs.pair.account_key}
     query = named if key == "query" else {}
     answers = []
@@ -359,16 +355,16 @@ async def test_a_file_for_another_accounts_product_is_one_for_nobodys(town: Town
 
     assert answers[0] == answers[1]
     assert answers[0][0] == 400
-    assert (town.rows(town.theirs), town.rows(town.ours)) == before
+    assert (await town.rows(town.theirs), await town.rows(town.ours)) == before
 
 
 @UPLOAD
 async def test_a_file_goes_to_the_account_of_the_keys_whatever_account_is_named(town: Town, name: str) -> None:
-    before = town.rows(town.theirs)
+    before = await town.rows(town.theirs)
 
     answer = await town.upload(name, {"guid": NOBODYS["guid"]}, account_key=town.theirs.pair.account_key)
 
     listed = await town.call(town.ours.pair, "list_images", NOBODYS)
     assert [image["guid"] for image in listed.json()["images"]] == [NOBODYS["guid"]]
     assert answer.status_code == 200
-    assert town.rows(town.theirs) == before
+    assert await town.rows(town.theirs) == before

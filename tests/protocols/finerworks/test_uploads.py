@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -26,11 +25,10 @@ SHIRT = pictures.png(3, 2)
 MUG = pictures.jpeg(4, 4)
 GUID = "2d273599-962a-498c-be07-cec9e80bacf2"
 UPLOAD, PUT = "/packshot/v3/upload", f"/packshot/v3/images/{GUID}"
-NOTHING: tuple[set[str], list[str]] = (set(), [])
 SUCCESS = {"success": True, "status_code": 200, "message": "", "debug": None}
 
 Ask = Callable[..., Awaitable[httpx.Response]]
-Look = Callable[[], Awaitable[object]]
+Look = Callable[[], Awaitable[list[str]]]
 
 
 @pytest.fixture
@@ -72,16 +70,6 @@ def refusal(answer: httpx.Response, status: int = 400) -> str:
     assert (answer.status_code, told["status"]["success"], told["status"]["status_code"]) == (status, False, status)
     assert "Message" in told
     return str(told["status"]["message"])
-
-
-@pytest.fixture
-def left(core: Core, tmp_path: Path) -> Look:
-    """`await left()`: the keys of all bytes, and the names of unfinished uploads."""
-
-    async def look() -> object:
-        return await keys_of(core), [path.name for path in (tmp_path / "data" / "staging").iterdir()]
-
-    return look
 
 
 async def test_a_form_is_stored_and_listed_and_its_addresses_give_the_very_bytes(
@@ -167,7 +155,7 @@ async def test_what_cannot_be_is_refused_by_its_field_and_leaves_nothing(
     for answer in (in_form, in_query):
         assert refusal(answer)
         assert list(answer.json()["ModelState"]) == [f"request.{field}"]
-    assert await left() == NOTHING
+    assert await left() == []
 
 
 @pytest.mark.parametrize("way", ["put", "post"])
@@ -185,7 +173,7 @@ async def test_what_is_not_taken_is_said_in_finerworks_envelope(
     ways: dict[str, Ask], left: Look, way: str, data: bytes, said: Any, text: str
 ) -> None:
     assert text in refusal(await ways[way](data, **said))
-    assert await left() == NOTHING
+    assert await left() == []
 
 
 async def test_a_file_that_is_too_large_is_refused(put: Ask, post: Ask, left: Look) -> None:
@@ -193,7 +181,7 @@ async def test_a_file_that_is_too_large_is_refused(put: Ask, post: Ask, left: Lo
     refusal(await post(SHIRT + bytes(10_000)))
     refusal(await post(SHIRT + bytes(2 * 1024 * 1024)), 413)
 
-    assert await left() == NOTHING
+    assert await left() == []
 
 
 async def test_a_compressed_body_and_another_type_than_a_form_are_refused(

@@ -152,6 +152,19 @@ async def test_keys_are_listed_by_the_age_of_their_bytes(store: BlobStore) -> No
     assert await store.of_keys(AN_HOUR_S) == []
 
 
+async def test_keys_are_listed_in_pages_in_their_order(store: BlobStore) -> None:
+    keys = sorted([await stored(store, bytes([number])) for number in range(20)])
+
+    pages = [await store.of_keys(0, "", 7)]
+    while pages[-1]:
+        pages.append(await store.of_keys(0, pages[-1][-1], 7))
+
+    assert [key for page in pages for key in page] == keys
+    assert [len(page) for page in pages] == [7, 7, 6, 0]
+    assert await store.of_keys(0, keys[3][:4]) == keys[3:]
+    assert await store.of_keys(0, "ffff") == []
+
+
 async def test_an_empty_store_has_no_keys(store: BlobStore) -> None:
     assert await store.of_keys(0) == []
     assert await store.sweep_staging(0) == 0

@@ -1,7 +1,7 @@
 """The limits of Bitrix24's cloud, for clients to be tested against: calls per second, and seconds per ten minutes.
 
-All state is one `Limiter` in the memory of the process; only `count_call`, `require_time` and `spend_time` look
-into it. Source: page "Limits".
+A server that has its store alone keeps all state in one `Limiter` in its memory; only `count_call`, `require_time` and
+`spend_time` look into it. Those that share a store count together, in the database. Source: page "Limits".
 """
 
 import math
@@ -15,6 +15,8 @@ import msgspec
 from packshot.domain.access import Principal
 from packshot.domain.errors import LimitReached
 from packshot.protocols.bitrix.errors import SystemRefusal
+from packshot.services import limits
+from packshot.services.core import Core
 
 Key = TypeVar("Key")
 State = TypeVar("State")
@@ -90,6 +92,47 @@ def limiter(settings: LimitSettings) -> Limiter | None:
     return None if settings.profile == "off" else Limiter(settings)
 
 
+async def count(core: Core, limiter: Limiter, account_id: int, source: str) -> None:
+    """Count one request of that address, wherever the calls of this store are counted.
+
+    Raises:
+        LimitReached: as `count_call`.
+        Unavailable: the database does not answer.
+    """
+    db = limits.shared(core)
+    if db is None:
+        count_call(limiter, account_id, source)
+    elif wait_s := await limits.fill(db, (account_id, source), limiter.calls_per_s, limiter.burst):
+        raise LimitReached("requests", _whole_s(wait_s))
+
+
+async def require(core: Core, limiter: Limiter, caller: Principal, method: str) -> None:
+    """Refuse a call of a method that has run for too long, wherever that is counted.
+
+    Raises:
+        SystemRefusal: as `require_time`.
+        Unavailable: the database does not answer.
+    """
+    db = limits.shared(core)
+    if db is None:
+        require_time(limiter, caller, method)
+        return
+    now = limiter.wall()
+    found = await limits.time_spent(db, _shared_key(caller, method), now - WINDOW_S)
+    _require(limiter, deque(_Minute(began, began, seconds) for began, seconds in found), now)
+
+
+async def spend(core: Core, limiter: Limiter, caller: Principal, method: str, seconds: float) -> Operated:
+    """Add what a call that ended just now took, as `spend_time`, wherever that is counted."""
+    db = limits.shared(core)
+    if db is None:
+        return spend_time(limiter, caller, method, seconds)
+    now = limiter.wall()
+    spent = (now - seconds, seconds)
+    found = await limits.spend_time(db, _shared_key(caller, method), spent, now - WINDOW_S)
+    return Operated(sum(one[1] for one in found), int(found[0][0]) + WINDOW_S)
+
+
 def count_call(limiter: Limiter, account_id: int, source: str) -> None:
     """Count one request of that address; one that does not fit into the bucket any more is not counted.
 
@@ -112,7 +155,11 @@ def require_time(limiter: Limiter, caller: Principal, method: str) -> None:
         SystemRefusal: OPERATION_TIME_LIMIT; enough has left the window after `retry_after_s`.
     """
     now = limiter.clock()
-    staying, leaving = deque(_current(limiter, _key(caller, method), now)), None
+    _require(limiter, deque(_current(limiter, _key(caller, method), now)), now)
+
+
+def _require(limiter: Limiter, staying: deque[_Minute], now: float) -> None:
+    leaving = None
     while sum(minute.seconds for minute in staying) > limiter.operating_s:
         leaving = staying.popleft()
     if leaving is not None:
@@ -137,6 +184,10 @@ def _key(caller: Principal, method: str) -> tuple[object, ...]:
     if caller.application_id is None:
         return ("webhook", caller.credential_id, method)
     return ("application", caller.application_id, method)
+
+
+def _shared_key(caller: Principal, method: str) -> str:
+    return ":".join(map(str, _key(caller, method)))
 
 
 def _current(limiter: Limiter, key: tuple[object, ...], now: float) -> deque[_Minute]:

@@ -12,7 +12,7 @@ from packshot.domain.errors import Forbidden, Unavailable
 from packshot.protocols.bitrix import wire
 from packshot.protocols.bitrix.call import Answer, Call, File, Method
 from packshot.protocols.bitrix.errors import INTERNAL, BitrixSettings, WireError, to_wire
-from packshot.protocols.bitrix.limits import WINDOW_S, Limiter, Operated, require_time, spend_time
+from packshot.protocols.bitrix.limits import WINDOW_S, Limiter, Operated, require, spend
 from packshot.protocols.bitrix.simulate import simulate
 from packshot.services import calls
 
@@ -38,12 +38,12 @@ async def perform(call: Call, method: Method) -> Answer | File:
 
 async def _metered(call: Call, limiter: Limiter, method: Method) -> Answer | File:
     """The method's answer, with how long the method has run by now. Failures take their time, too."""
-    require_time(limiter, call.caller, method.name)
+    await require(call.core, limiter, call.caller, method.name)
     began = limiter.clock()
     try:
         answer = await method.run(call)
     finally:
-        operated = spend_time(limiter, call.caller, method.name, limiter.clock() - began)
+        operated = await spend(call.core, limiter, call.caller, method.name, limiter.clock() - began)
     return msgspec.structs.replace(answer, operated=operated) if isinstance(answer, Answer) else answer
 
 

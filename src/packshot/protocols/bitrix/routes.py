@@ -21,7 +21,7 @@ from packshot.domain.originals import Original
 from packshot.protocols.bitrix import as_xml, auth
 from packshot.protocols.bitrix.call import Answer, Call, File
 from packshot.protocols.bitrix.errors import BitrixSettings, SystemRefusal, WireError, WrongVerb, body, headers, trouble
-from packshot.protocols.bitrix.limits import Limiter, count_call
+from packshot.protocols.bitrix.limits import Limiter, count
 from packshot.protocols.bitrix.methods import METHODS
 from packshot.protocols.bitrix.perform import failure, perform, taken
 from packshot.protocols.body import BodyLimits, InFlight, merge, parse, parse_form, reading
@@ -98,7 +98,7 @@ class Bitrix:
             source = scope["client"][0] if scope["client"] else ""
             base_url = self.base_url(scope, headers)
             if self.limiter is not None:
-                count_call(self.limiter, caller.account_id, source)
+                await count(self.core, self.limiter, caller.account_id, source)
             key = idempotency.key_of(headers.get(idempotency.HEADER), called.method.name)
             call = Call(
                 self.core, caller, params, base_url, self.zone, self.settings, source, METHODS, self.limiter, key

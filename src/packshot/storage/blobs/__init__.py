@@ -7,7 +7,7 @@ import hashlib
 import re
 import secrets
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
@@ -19,12 +19,16 @@ Bytes = bytes | bytearray | memoryview
 
 KEY = re.compile(r"[0-9a-f]{64}\.[0-9a-f]{16}")
 
+PRESIGNED_S = 60
+"""How long a presigned address lives."""
+
 
 class BlobSettings(msgspec.Struct, frozen=True):
     """Where the bytes of originals lie.
 
-    `url`: a place in a bucket, such as `s3://bucket/prefix`; without one they are in the data folder. `mirror`: a
-    folder laid out like `blobs/` of the data folder, such as a backup's, that lost bytes are taken from.
+    `url`: a place in a bucket, such as `s3://bucket/prefix`, or a folder that several nodes share, such as
+    `file:///mnt/shop`; without one they are in the data folder. `mirror`: a folder laid out like `blobs/` of the data
+    folder, such as a backup's, that lost bytes are taken from.
     """
 
     url: str = ""
@@ -95,6 +99,12 @@ class BlobStore(Protocol):
     def location(self, key: str) -> str | None:
         """Where a file server on this machine finds the key's bytes, relative to the data folder; None if nowhere."""
 
+    def presigned(self, key: str, answer: Mapping[str, str]) -> str | None:
+        """An address that gives the key's bytes to whoever GETs it in the next `PRESIGNED_S`; None if there is none.
+
+        `answer` has headers, by lower-case name, that come with them: those of `presigned.HEADERS`.
+        """
+
     def stream(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
         """The same bytes piece by piece, without holding up the event loop. Raises: Unavailable."""
 
@@ -110,8 +120,11 @@ class BlobStore(Protocol):
     async def delete(self, key: str) -> None:
         """Make the key's bytes go; a key that is gone already is fine. Raises: Unavailable."""
 
-    async def of_keys(self, older_than_s: float) -> list[str]:
-        """All keys whose bytes are older than that, by the store's own clock. Raises: Unavailable."""
+    async def of_keys(self, older_than_s: float, after: str = "", limit: int | None = None) -> list[str]:
+        """The first keys above *after*, *limit* or all, whose bytes are older than that, by the store's own clock.
+
+        They are sorted. Raises: Unavailable.
+        """
 
     async def sweep_staging(self, older_than_s: float) -> int:
         """Delete unfinished uploads older than that; return how many. Raises: Unavailable."""

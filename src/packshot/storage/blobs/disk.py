@@ -3,7 +3,7 @@
 import errno
 import io
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -11,10 +11,24 @@ from pathlib import Path
 from packshot.domain.errors import Unavailable
 from packshot.storage.blobs import KEY, Bytes, Staged
 from packshot.storage.blobs.staging import Files, Staging, open_file
+from packshot.storage.folder import StoreUnusable
 from packshot.storage.reserve import NONE, Reserve
 
 STREAM_PIECE_BYTES = 256 * 1024
 _TOO_MUCH = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+
+
+def shared_folder(url: str) -> Path:
+    """The folder of an address like `file:///mnt/shop`, which has a folder `blobs`.
+
+    Raises:
+        StoreUnusable: it has none. Were it made here, a share that is not mounted would be taken for an empty one, and
+            originals would go to a disk that no other node sees.
+    """
+    folder = Path(url.removeprefix("file://"))
+    if not (folder / "blobs").is_dir():
+        raise StoreUnusable(f"{folder} has no folder blobs: is it mounted? If it is new, make that folder once")
+    return folder
 
 
 class DiskBlobs:
@@ -104,6 +118,9 @@ class DiskBlobs:
         """See `BlobStore.location`."""
         return f"{self._blobs.name}/{key[:2]}/{key}" if KEY.fullmatch(key) else None
 
+    def presigned(self, key: str, answer: Mapping[str, str]) -> None:
+        """See `BlobStore.presigned`."""
+
     async def stream(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
         """See `BlobStore.stream`."""
         for first in range(start, end, STREAM_PIECE_BYTES):
@@ -125,11 +142,19 @@ class DiskBlobs:
         """See `BlobStore.delete`."""
         await self._staging.in_thread(lambda: self._files.unlink(self.path(key)))
 
-    async def of_keys(self, older_than_s: float) -> list[str]:
+    async def of_keys(self, older_than_s: float, after: str = "", limit: int | None = None) -> list[str]:
         """See `BlobStore.of_keys`."""
-        folders = [self._blobs / f"{number:02x}" for number in range(256)]
-        names = await self._staging.in_thread(lambda: self._staging.old_names(folders, older_than_s))
-        return [name for name in names if KEY.fullmatch(name)]  # whatever else lies there is not ours
+
+        def found() -> list[str]:
+            keys: list[str] = []
+            for number in range(int(after[:2] or "0", 16), 256):
+                names = self._staging.old_names(self._blobs / f"{number:02x}", older_than_s, after)
+                keys += sorted(name for name in names if KEY.fullmatch(name))  # whatever else lies there is not ours
+                if limit is not None and len(keys) >= limit:
+                    break
+            return keys[:limit]
+
+        return await self._staging.in_thread(found)
 
 
 def scan_mirror(staging: Staging, mirror: Path | None, key: str) -> AsyncIterator[bytes]:

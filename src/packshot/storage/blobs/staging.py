@@ -172,17 +172,17 @@ class Staging:
         """See `BlobStore.sweep_staging`."""
 
         def sweep() -> int:
-            names = self.old_names([self.folder], older_than_s)
+            names = self.old_names(self.folder, older_than_s)
             for name in names:
                 self.files.unlink(self.folder / name)
             return len(names)
 
         return await self.in_thread(sweep)
 
-    def old_names(self, folders: list[Path], older_than_s: float) -> list[str]:
-        """The files in these folders older than that, by the disk's own clock. Raises: OSError."""
+    def old_names(self, folder: Path, older_than_s: float, after: str = "") -> list[str]:
+        """The files in a folder older than that, by the disk's own clock, with names above *after*. Raises: OSError."""
         limit = self._disk_time() - older_than_s
-        return [entry.name for folder in folders for entry in os.scandir(folder) if _is_old_file(entry, limit)]
+        return [entry.name for entry in os.scandir(folder) if entry.name > after and _is_old_file(entry, limit)]
 
     def _disk_time(self) -> float:
         """On a network file system our own clock may differ."""

@@ -9,20 +9,23 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from packshot.storage.backup import BackupUnusable, copy_database, seal
-from packshot.storage.database import connect
+from packshot.storage.database import Dialect
 from packshot.storage.folder import StoreUnusable, flush
+from packshot.storage.sqlite import connect
 from packshot.storage.writer import is_full
 
 KEPT = 2
 """How many copies of older databases stay."""
 
 _MB = 1024 * 1024
+_REMEDY = "stop the server of the older version, if one is running, and start this one's or run `packshot migrate`"
 _LEDGER = """CREATE TABLE IF NOT EXISTS migration (
     number INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at INTEGER NOT NULL
 ) STRICT"""
@@ -44,11 +47,8 @@ class SchemaTooNew(StoreUnusable):
 class SchemaTooOld(StoreUnusable):
     """The database was written by an older version of Packshot, which may be serving it."""
 
-    def __init__(self, found: int, known: int) -> None:
-        super().__init__(
-            f"The database is at schema {found}, this version of Packshot works with {known}: stop the server of the "
-            "older version, if one is running, and start this one's or run `packshot migrate`"
-        )
+    def __init__(self, found: int, known: int, remedy: str = _REMEDY) -> None:
+        super().__init__(f"The database is at schema {found}, this version of Packshot works with {known}: {remedy}")
 
 
 class DatabaseUnusable(StoreUnusable):
@@ -168,9 +168,14 @@ def rehearse(path: Path, folder: Path) -> Rehearsal | None:
     return Rehearsal(found, applied, size_bytes, becomes_bytes, room_bytes)
 
 
-def steps() -> list[Step]:
-    """All steps as (number, name, SQL), in order."""
-    folder = files(__name__).joinpath("sqlite")
+def steps(dialect: Dialect = "sqlite") -> list[Step]:
+    """All steps as (number, name, SQL), in order. Numbers and names are the same in every dialect."""
+    return list(_steps(dialect))
+
+
+@cache
+def _steps(dialect: Dialect) -> list[Step]:
+    folder = files(__name__).joinpath(dialect)
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
     return [(int(name[:4]), name.removesuffix(".sql"), folder.joinpath(name).read_text("utf-8")) for name in names]
 
@@ -236,7 +241,12 @@ def version(connection: sqlite3.Connection) -> int:
 
 
 def _pending(connection: sqlite3.Connection, known: list[Step]) -> list[Step]:
-    found, newest = version(connection), known[-1][0]
+    return lacking(version(connection), known)
+
+
+def lacking(found: int, known: list[Step]) -> list[Step]:
+    """The steps behind that one. Raises: SchemaTooNew."""
+    newest = known[-1][0]
     if found > newest:
         raise SchemaTooNew(found, newest)
     return [step for step in known if step[0] > found]
