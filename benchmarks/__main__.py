@@ -16,8 +16,10 @@ from benchmarks import (
     library,
     machine,
     measure,
+    million,
     pictures,
     pocketbase,
+    prices,
     product,
     renditions,
     uploads,
@@ -50,7 +52,7 @@ def main() -> int:
     """Measure, print, and return the exit code: 2 when something needed is missing or fails, else 0."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds: half the time")
-    parts = ("reads", "uploads", "catalogue", "library", "renditions")
+    parts = ("reads", "uploads", "catalogue", "library", "renditions", "million", "prices")
     parser.add_argument("--only", choices=parts, help="leave the others out")
     parser.add_argument("--folder", type=Path, default=Path("/var/tmp"), help="a folder on the disk to measure")
     options = parser.parse_args()
@@ -69,10 +71,14 @@ def main() -> int:
 
 def _run(folder: Path, effort: Effort, only: str | None) -> list[Verdict]:
     print(machine.described(folder), flush=True)
-    if only == "library":
-        return library.measured(folder, effort.rounds)
-    if only == "renditions":
-        return renditions.measured(folder, effort.rounds, effort.read_s)
+    by_themselves = {
+        "library": lambda: library.measured(folder, effort.rounds),
+        "renditions": lambda: renditions.measured(folder, effort.rounds, effort.read_s),
+        "million": lambda: million.measured(folder, effort.rounds, effort.read_s, quick=effort is QUICK),
+        "prices": lambda: prices.measured(folder, effort.read_s),
+    }
+    if only in by_themselves:
+        return by_themselves[only]()
     verdicts: list[Verdict] = []
     with product.started(folder, IMAGES) as packshot:
         if only in {None, "reads"}:
@@ -83,8 +89,8 @@ def _run(folder: Path, effort: Effort, only: str | None) -> list[Verdict]:
             verdicts += [_uploads(folder, effort, packshot)]
             print(f"\nmemory after the uploads, all processes: {measure.pss_mb(packshot.server.pid):.0f} MB")
     if only is None:
-        verdicts += library.measured(folder, effort.rounds)
-        verdicts += renditions.measured(folder, effort.rounds, effort.read_s)
+        verdicts += by_themselves["library"]()
+        verdicts += by_themselves["renditions"]()
     return verdicts
 
 

@@ -16,7 +16,8 @@ from benchmarks.report import Verdict, alternate, cpu_us, ratio, table
 from packshot.domain.paging import Condition, Operator, Ordering, Query, Value
 from packshot.domain.products import Kind
 from packshot.storage import products
-from packshot.storage.database import connect
+from packshot.storage.database import Dialect
+from packshot.storage.sqlite import connect
 
 COMMANDS = 50
 CONNECTIONS = 4
@@ -98,6 +99,8 @@ def _candidate(packshot: Packshot, name: str, method: str, body: str) -> Candida
 
 class Recording:
     """Reads that remember their statements."""
+
+    dialect: Dialect = "sqlite"
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection

@@ -22,8 +22,8 @@ from benchmarks.product import DATABASE
 from benchmarks.report import Rounds, Verdict, alternate, cpu_us, ratio, table
 from benchmarks.servers import Server, ServerError, ask, free_port, program, run_once, running
 from packshot.domain.libraries import Sort, Wanted
-from packshot.storage.database import connect
 from packshot.storage.library_lists import list_images
+from packshot.storage.sqlite import connect
 
 IMAGES = 100_000
 ROWS = 50

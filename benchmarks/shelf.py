@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from packshot.storage.database import connect
 from packshot.storage.images import searched
+from packshot.storage.sqlite import connect
 
 MAIN, SHOP = "main", "shop"
 """Accounts: a third of MAIN's images are on a product, and all of SHOP's."""
