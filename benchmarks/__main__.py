@@ -17,6 +17,7 @@ from benchmarks import (
     machine,
     measure,
     million,
+    nodes,
     pictures,
     pocketbase,
     prices,
@@ -52,7 +53,7 @@ def main() -> int:
     """Measure, print, and return the exit code: 2 when something needed is missing or fails, else 0."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds: half the time")
-    parts = ("reads", "uploads", "catalogue", "library", "renditions", "million", "prices")
+    parts = ("reads", "uploads", "catalogue", "library", "renditions", "million", "nodes", "prices")
     parser.add_argument("--only", choices=parts, help="leave the others out")
     parser.add_argument("--folder", type=Path, default=Path("/var/tmp"), help="a folder on the disk to measure")
     options = parser.parse_args()
@@ -75,6 +76,7 @@ def _run(folder: Path, effort: Effort, only: str | None) -> list[Verdict]:
         "library": lambda: library.measured(folder, effort.rounds),
         "renditions": lambda: renditions.measured(folder, effort.rounds, effort.read_s),
         "million": lambda: million.measured(folder, effort.rounds, effort.read_s, quick=effort is QUICK),
+        "nodes": lambda: nodes.measured(folder, effort.rounds, effort.read_s),
         "prices": lambda: prices.measured(folder, effort.read_s),
     }
     if only in by_themselves:

@@ -125,7 +125,7 @@ def _bare(folder: Path, name: str, store: Stock, reset: str) -> Iterator[Candida
 def _two_beside_one(
     candidates: Sequence[Candidate], load: Load, url: str, postmaster: int, rounds: int
 ) -> list[Verdict]:
-    """The same load on one server and on two, in turn."""
+    """The same load on one server and on each of two, in turn."""
     alone, together = candidates[:1], candidates
     for candidate in candidates:
         load(candidate, CONNECTIONS)
@@ -149,11 +149,12 @@ def _loaded(candidates: Sequence[Candidate], load: Load, url: str, postmaster: i
     roots = [postmaster, *(candidate.pid for candidate in candidates)]
     with ThreadPoolExecutor(len(candidates) + 1) as threads:
         before_s, began_s = _cpu_s(roots), time.perf_counter()
-        loads = [threads.submit(load, candidate, CONNECTIONS // len(candidates)) for candidate in candidates]
+        loads = [threads.submit(load, candidate, CONNECTIONS) for candidate in candidates]
         looking = threads.submit(lambda: asyncio.run(_look(url, lambda: all(one.done() for one in loads))))
         requests = sum(one.result().requests for one in loads)
         took_s, used_s = time.perf_counter() - began_s, _cpu_s(roots) - before_s
-        return Together(requests, requests / took_s, used_s / requests * 1e6, looking.result())
+        waiting = looking.result() / (CONNECTIONS * len(candidates))
+        return Together(requests, requests / took_s, used_s / requests * 1e6, waiting)
 
 
 def _cpu_s(roots: Sequence[int]) -> float:
@@ -161,13 +162,13 @@ def _cpu_s(roots: Sequence[int]) -> float:
 
 
 async def _look(url: str, is_over: Callable[[], bool]) -> float:
-    """The share of the connections that wait for a lock, looked at again and again."""
+    """How many requests wait for a lock, looked at again and again: the mean."""
     connection = await asyncpg.connect(url)
     try:
         seen = []
         while not is_over():
             seen.append(await connection.fetchval(_WAITING))
             await asyncio.sleep(LOOK_EVERY_S)
-        return float(sum(seen)) / max(len(seen), 1) / CONNECTIONS
+        return float(sum(seen)) / max(len(seen), 1)
     finally:
         await connection.close()
