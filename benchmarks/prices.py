@@ -91,9 +91,7 @@ def _delete(store: Stock, server: Server) -> int:
     for number in range(1, catalogue.images, step):
         image, product = catalogue.first_image + number, catalogue.first_product + stock.product_of(number)
         body = b'{"productId":%d,"id":%d}' % (product, image)
-        connection.request(
-            "POST", f"{store.rest}catalog.productImage.delete", body, {"Content-Type": "application/json"}
-        )
+        connection.request("POST", f"{store.rest}catalog.productImage.delete", body, JSON)
         answer = connection.getresponse()
         text = answer.read()
         if answer.status != 200:

@@ -34,8 +34,8 @@ from packshot.services.calls import REQUEST_ID
 from packshot.services.core import Core, DeliverySettings
 from packshot.services.making import Making
 from packshot.services.outbound import Outbound
+from packshot.storage import copying, marks, migrations, moves
 from packshot.storage import folder as data_folder
-from packshot.storage import migrations
 from packshot.storage.blobs import BlobStore
 from packshot.storage.blobs.disk import DiskBlobs, shared_folder
 from packshot.storage.blobs.presigned import Signer, credentials
@@ -121,10 +121,10 @@ async def open_core(
 
     Raises:
         OSError: the folder cannot be made or written to.
-        StoreUnusable: its database or key file is damaged, lost, or of another version.
+        StoreUnusable: its database or key file is damaged, lost, or of another version, or is not the one meant.
     """
     url = settings.database.url
-    is_new = await on_postgresql.create(url) if url else None
+    is_new = await _is_new(folder, url)
     made_key = data_folder.prepare(folder, settings.keys.file, is_new=is_new)
     threads = ThreadPoolExecutor(THREADS, "packshot")
     blobs, renditions, reserve = _files(folder, settings, threads, failed)
@@ -169,6 +169,27 @@ async def open_core(
         await outbound.close()
         await db.close()
         threads.shutdown()
+
+
+async def _is_new(folder: Path, url: str) -> bool | None:
+    """Whether nothing is sealed yet in a database elsewhere, which is made; None where it is in the folder.
+
+    Raises: StoreUnusable.
+    """
+    path = folder / data_folder.DATABASE
+    if url and path.exists():
+        async with copying.reading(path) as end:  # empty is what a start without database.url left by mistake
+            if not await moves.is_empty(end.tx):
+                raise data_folder.StoreUnusable(
+                    f"{folder} has a store in {path.name}, and database.url names another one: leave database.url"
+                    " (PACKSHOT_DATABASE_URL) out to use that store, or name another folder with --data. `packshot"
+                    " move` brings a store to PostgreSQL"
+                )
+    if marks.find_mark(folder) == ():
+        raise data_folder.StoreUnusable(
+            f"a store is being moved to {folder}, and its rows are not there yet: run `packshot move` again, it goes on"
+        )
+    return await on_postgresql.create(url) if url else None
 
 
 def _open_sqlite(folder: Path, failed: Callable[[BaseException], None], reserve: Reserve) -> Database:

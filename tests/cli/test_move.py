@@ -32,7 +32,7 @@ from serving import PACKSHOT, Server, serving
 pytestmark = pytest.mark.on_files("these tests make both kinds of stores themselves")
 
 LAST = "Nobody serves the old home"
-NOT_LAST = "The old home is still being served"
+NOT_LAST = "A server or a command works with the old home"
 PATIENCE_S = 60
 CONNECTED = """
 import asyncio, asyncpg, sys
@@ -106,6 +106,7 @@ def test_a_store_moves_to_postgresql_and_a_bucket_under_load_and_back(tmp_path: 
     assert NOT_LAST in first
     assert NOT_LAST in second
     assert NOT_LAST in during
+    assert "but without PACKSHOT_DATABASE_URL and PACKSHOT_BLOBS_URL" in again
     assert LAST in last
     assert LAST in again
     assert 0 < copied(last) < len(blobs(old))
@@ -251,7 +252,8 @@ def test_a_node_that_was_started_while_it_ran_is_noticed(
         (["--to", "OLD"], "the store is in .* already: name another folder"),
         (["--to", "FULL"], "is not empty, it holds notes.txt: name an empty folder"),
         (["--to", "NEW", "--to-database", "OTHER"], "holds another store, or was changed since the last move"),
-        (["--to", "NEW", "--to-blobs", "s3:/shop"], "blobs.url .*has to look like s3://bucket/prefix"),
+        (["--to", "NEW", "--to-blobs", "s3:/shop"], "--to-blobs .*has to look like s3://bucket/prefix"),
+        (["--to", "NEW", "--to-database", "mysql://shop"], "--to-database has to look like postgresql://"),
         (["--to", "NEW", "--to-blobs", "PLACE"], "holds originals already: name an empty place"),
         (["--to", "NEW", "--to-blobs", "s3://nowhere/shop"], r"not be copied \(there is no bucket of that name"),
         (["--to", "KEY"], "is not empty, it holds secret.key"),

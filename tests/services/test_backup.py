@@ -382,6 +382,28 @@ async def test_a_restore_that_was_killed_is_no_store_and_the_next_one_goes_on(
             assert await images.get(again, admin, shirt, image.id) == image
 
 
+async def test_a_folder_that_is_half_restored_is_no_store_either_where_the_key_lies_elsewhere(tmp_path: Path) -> None:
+    key = tmp_path / "etc" / KEY_FILE
+    prepare(tmp_path / "other", str(key))
+    back = tmp_path / "back"
+    back.mkdir()
+    (back / UNFINISHED).touch()
+
+    with pytest.raises(StoreUnusable, match="half restored"):
+        prepare(back, str(key))
+
+
+async def test_a_snapshot_is_not_restored_beside_another_key(place: Place, tmp_path: Path) -> None:
+    await place.back_up()
+    key = tmp_path / "elsewhere.key"
+    key.write_bytes(b"of another store")
+
+    with pytest.raises(BackupUnusable, match=r"elsewhere\.key is not the key of snapshot"):
+        await backup.restore(place.target, Home(place.back, key_file=str(key)), None, NOW, told)
+
+    assert not place.back.exists()
+
+
 async def test_a_folder_that_became_a_store_after_a_killed_restore_is_left_alone(place: Place) -> None:
     await place.back_up()
     place.back.mkdir()

@@ -1,5 +1,6 @@
 """Pictures on their way into and out of a bucket whose requests go wrong: what is acknowledged is there and right."""
 
+import hashlib
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -9,14 +10,15 @@ import msgspec
 import pytest
 
 import bucket
-from build import Shop, believing, make_image, make_product, open_shop
+from build import Shop, believing, fail_loudly, make_image, make_product, open_shop
 from faultproxy import APPLIED_503, APPLIED_SILENT, FAULTS, LATE, SILENT, SLOW_DOWN, Fault, HttpProxy, only
 from packshot.config import Settings
 from packshot.domain.errors import Unavailable
-from packshot.services import contents, images, upkeep
+from packshot.services import contents, copies, images, upkeep
 from packshot.storage import blob_rows
 from packshot.storage import images as image_rows
-from packshot.storage.blobs import BlobSettings, s3
+from packshot.storage.blobs import BlobSettings, new_key, s3
+from packshot.storage.blobs.disk import DiskBlobs
 from pictures import jpeg_of_size
 
 PICTURE = jpeg_of_size(40_000)
@@ -120,6 +122,24 @@ async def test_a_deletion_that_comes_late_leaves_the_same_picture_uploaded_since
     assert await contents.of_original(core, original).read(0, len(PICTURE)) == PICTURE
     assert reaped == 1
     assert await core.blobs.of_keys(0) == [original.key]
+
+
+@pytest.mark.parametrize("size_bytes", [40_000, copies.SMALL_BYTES + 1])
+async def test_an_original_that_a_bucket_does_not_give_at_the_moment_is_not_copied_as_a_lost_one(
+    shop: Shop, proxy: HttpProxy, tmp_path: Path, size_bytes: int
+) -> None:
+    data = bytes(size_bytes)
+    key = new_key(hashlib.sha256(data).hexdigest())
+    await shop.core.blobs.put(key, data)
+    target = DiskBlobs(tmp_path / "copy", shop.core.threads, fail_loudly)
+    target.prepare()
+
+    with proxy.having(only(SLOW_DOWN, "GET")), pytest.raises(Unavailable):
+        await copies.copy_blob(shop.core.blobs, target, key, size_bytes)
+    copied = await copies.copy_blob(shop.core.blobs, target, key, size_bytes)
+
+    assert copied
+    assert await target.find_size(key) == size_bytes
 
 
 async def reap_or_fail(shop: Shop) -> int:

@@ -254,6 +254,18 @@ async def test_a_claim_that_a_crash_left_is_free_after_its_lease(core: Core, add
     assert await count(core) == 1
 
 
+async def test_a_clock_that_is_a_little_behind_the_one_that_claimed_leaves_the_call_in_peace(
+    core: Core, add: Add, clock: Clock
+) -> None:
+    with pytest.raises(Dead):
+        await add(on=dying(core, 1))
+
+    clock.advance(-1)
+
+    with pytest.raises(StillRunning):
+        await add()
+
+
 async def test_a_clock_that_was_put_back_makes_no_lease_longer(core: Core, add: Add, clock: Clock) -> None:
     with pytest.raises(Dead):
         await add(on=dying(core, 1))

@@ -15,10 +15,10 @@ from moments import bytes_of
 from packshot import app
 from packshot.config import Settings
 from packshot.domain.access import Principal
-from packshot.services import images, moving
+from packshot.services import images, moving, scrub
 from packshot.services.core import Core
 from packshot.storage import marks
-from packshot.storage.folder import DATABASE, Lock, StoreUnusable
+from packshot.storage.folder import DATABASE, LOCK_FILE, Lock, StoreUnusable
 from packshot.storage.homes import Home
 
 pytestmark = pytest.mark.on_files("stores are moved from files to files; tests/cli/test_move.py has the others")
@@ -120,6 +120,60 @@ async def test_what_a_server_writes_to_the_new_home_while_originals_come_is_neve
 
     assert await there.fetchval("SELECT count(*) FROM account WHERE name = 'started too early'") == 1
     await there.close()
+
+
+async def test_uploads_under_way_in_a_shared_folder_go_on(
+    core: Core, admin: Principal, shirt: int, source: Home, tmp_path: Path
+) -> None:  # fmt: skip
+    await make_image(core, admin, shirt, SHIRT)
+    shared = tmp_path / "shared"
+    for name in ("blobs", "staging"):
+        (shared / name).mkdir(parents=True)
+    (shared / "staging" / "of-a-node").write_bytes(b"half of a picture")
+
+    moved = await moving.move(core, source, Home(tmp_path / "new", blobs_url=f"file://{shared}"), told)
+
+    assert moved.blobs.copied == 1
+    assert (shared / "staging" / "of-a-node").exists()
+
+
+async def test_full_reads_originals_before_rows_are_locked_and_has_what_it_found_marked(
+    core: Core, admin: Principal, shirt: int, source: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    image = await make_image(core, admin, shirt, SHIRT)
+    new = Home(tmp_path / "new")
+    await moving.move(core, source, new, told)
+    (there,) = (path for path in (new.folder / "blobs").rglob("*") if path.is_file())
+    there.write_bytes(b"x" * len(SHIRT))
+    really, read_before = moving._bring_all, []  # noqa: SLF001 - a moment between two steps
+
+    async def bring_all(*arguments: Any, **named: Any) -> Any:
+        read_before.append(list(arguments[-1]))
+        monkeypatch.setattr(scrub, "digest_of", None)
+        return await really(*arguments, **named)
+
+    monkeypatch.setattr(moving, "_bring_all", bring_all)
+
+    moved = await moving.move(core, source, new, told, full=True)
+
+    assert [len(found) for found in read_before] == [1]
+    assert len(moved.blobs.lost) == 1
+    assert str(image.id) in moved.blobs.lost[0]
+    with closing(sqlite3.connect(new.folder / DATABASE)) as database:
+        assert database.execute("SELECT state FROM blob").fetchall() == [("corrupt",)]
+
+
+@pytest.mark.usefixtures("admin")
+async def test_a_server_that_was_killed_in_the_new_home_is_still_noticed_after_a_move(
+    core: Core, source: Home, tmp_path: Path
+) -> None:  # fmt: skip
+    new = tmp_path / "new"
+    await moving.move(core, source, Home(new), told)
+    (new / LOCK_FILE).write_text("4711\n")
+
+    await moving.move(core, source, Home(new), told)
+
+    assert (new / LOCK_FILE).read_text()
 
 
 @pytest.mark.usefixtures("admin")

@@ -198,6 +198,7 @@ async def test_images_of_a_session_go_when_their_time_is_over_and_their_bytes_li
 
 
 @pytest.mark.on_files("nobody can make an object of a bucket older")
+@pytest.mark.usefixtures("admin")
 async def test_a_sweep_of_a_share_leaves_the_others_alone(core: Core) -> None:
     keys = [new_key(f"{digits}{'0' * 60}") for digits in ("0000", "7fff", "8000", "ffff")]
     for key in keys:

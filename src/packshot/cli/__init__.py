@@ -1,4 +1,7 @@
-"""The command `packshot`. Exit codes: 0 done, 1 something was found wrong, 2 usage or settings, 74 the disk failed."""
+"""The command `packshot`.
+
+Exit codes: 0 done, 1 something was found wrong, 2 usage or settings, 74 the disk failed, 75 the store does not answer.
+"""
 
 import os
 import sys
@@ -30,11 +33,12 @@ from packshot.cli import (
     verify,
     webhook,
 )
-from packshot.cli.common import absent, fail
+from packshot.cli.common import EXIT_TRY_AGAIN, absent, fail
 from packshot.config import BadSetting
-from packshot.domain.errors import NotFound, PackshotError
+from packshot.domain.errors import NotFound, PackshotError, Unavailable
 from packshot.observability import LogSettings, configure_logging
 from packshot.storage.folder import StoreUnusable
+from packshot.storage.migrations.on_postgresql import ServerAway
 
 cli = typer.Typer(
     name="packshot",
@@ -87,13 +91,16 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; foreseen failures become one clear line and exit code 2."""
+    """Run the command line; foreseen failures become one clear line and exit code 2, or 75 where later it may do."""
     os.umask(0o077)  # whatever is made below is its owner's alone
     configure_logging(LogSettings(level="warning"))  # else it would stand among what scripts read
     try:
         cli()
     except NotFound as error:
         sys.exit(fail(absent(error)))
+    except (ServerAway, Unavailable) as error:
+        fail(str(error))
+        sys.exit(EXIT_TRY_AGAIN)
     except (BadSetting, StoreUnusable, PackshotError) as error:
         sys.exit(fail(str(error)))
     except (UnicodeEncodeError, OverflowError):  # out of the command line, and nothing that a database can look for

@@ -14,6 +14,7 @@ from packshot.cli.serve import DEFAULT_DATA
 from packshot.config import Settings
 from packshot.services import backup as backups
 from packshot.services.backup import Copied
+from packshot.storage.folder import KEY_FILE
 from packshot.storage.homes import Home
 
 MB = 1024 * 1024
@@ -52,10 +53,11 @@ def restore(
     ] = False,
     config_file: Config = None,
 ) -> None:
-    """Make a store of a snapshot, in an empty data folder; every picture is checked. Exit code 1: pictures are lost.
+    """Make a store of a snapshot, in an empty data folder; pictures are checked. Exit code 1: pictures are lost.
 
-    Where the settings name a database, which has to be empty, or a place for originals, these are filled. Ids go on a
-    million higher: none is used again that was handed out after the snapshot was taken.
+    Where the settings name a database, which has to be empty, or a place for originals, these are filled; pictures that
+    are in that place already are taken by their size: `verify --full` reads them. Ids go on a million higher: none is
+    used again that was handed out after the snapshot was taken.
     """
     home = home_of(data, config.load(config_file))
     restoring = backups.restore(
@@ -66,6 +68,8 @@ def restore(
         f"Restored snapshot {done.snapshot} into {data}: {done.blobs.blobs} blobs, restore epoch {done.epoch}."
         f" Serve it with `{program()} serve --data {quoted(data)}`"
     )
+    if home.key_file and not home.key.exists():
+        typer.echo(f"mind  its key is {data / KEY_FILE}: copy it to {home.key}, where keys.file looks for it")
     if done.lost_before:
         typer.echo(f"mind  {done.lost_before} blobs were lost already when it was taken")
     _tell_lost(done.blobs)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Annotated, TypeVar
 
+import msgspec
 import typer
 
 from packshot import config
@@ -27,6 +28,8 @@ Result = TypeVar("Result")
 Choice = TypeVar("Choice")
 
 EXIT_USAGE = 2
+WHOLE_STORE_S = 3_600
+EXIT_TRY_AGAIN = 75
 
 _SHOWN_BY = {
     "account": "account list", "user": "user list", "webhook": "webhook list", "application": "app list",
@@ -83,14 +86,19 @@ def show_progress(text: str, *, done: bool = False) -> None:
         typer.echo(f"\r{text}" if live else text, nl=done, err=True)
 
 
+def drawn(done: int, total: int) -> str:
+    """How much of *total* is done, as a bar and in figures."""
+    filled = 20 * min(done, total) // max(total, 1)
+    return f"[{'#' * filled:.<20}] {done} of {total}"
+
+
 def bar(total: int, what: str) -> Callable[[int], None]:
     """What shows how much of *total* is done: a bar on a terminal, nothing elsewhere."""
     step = max(total // 200, 1)
 
     def show(done: int) -> None:
         if sys.stderr.isatty() and (done % step == 0 or done == total):
-            filled = 20 * min(done, total) // max(total, 1)
-            show_progress(f"[{'#' * filled:.<20}] {done} of {total} {what}", done=done == total)
+            show_progress(f"{drawn(done, total)} {what}", done=done == total)
 
     return show
 
@@ -123,6 +131,12 @@ def of_store(folder: Path, config_file: Path | None) -> Settings:
     elif not asyncio.run(on_postgresql.exists(url)):
         raise stop(f"there is no store in the database {on_postgresql.place(url)}: make one with `{program()} init`")
     return settings
+
+
+def patient(settings: Settings) -> Settings:
+    """The same for what looks at a whole store at once, which takes longer than the requests of a server may."""
+    longest_s = max(settings.database.statement_s, WHOLE_STORE_S)
+    return msgspec.structs.replace(settings, database=msgspec.structs.replace(settings.database, statement_s=longest_s))
 
 
 def with_core(folder: Path, settings: Settings, use: Callable[[Core], Awaitable[Result]]) -> Result:

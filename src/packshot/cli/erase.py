@@ -169,6 +169,8 @@ async def _copies(core: Core, place: _Place, sought: Sought, erased: Erased) -> 
     if erased.given_up:
         hours = (core.upkeep.young_s + core.upkeep.retention_s) // 3_600 + 1
         lines.append(f"mind  it had been given up: upkeep deletes its bytes within {hours} hours of that")
+    if core.db.dialect == "postgresql":
+        lines.append("mind  other servers of this store may have recorded calls with it, each in its own data folder")
     lines += [f"mind  {told}" for told in copies.told]
     return lines + [
         f"mind  to replace them by one without it: {program()} backup {shlex.quote(target)} --keep 1"

@@ -10,7 +10,7 @@ import typer
 
 from packshot import config
 from packshot.cli.backup import home_of
-from packshot.cli.common import Config, Data, of_store, show_progress, with_core
+from packshot.cli.common import Config, Data, drawn, of_store, patient, show_progress, stop, with_core
 from packshot.cli.printed import program, quoted
 from packshot.cli.serve import DEFAULT_DATA
 from packshot.services import moving
@@ -18,7 +18,6 @@ from packshot.storage import homes
 from packshot.storage.homes import Home
 
 MB = 1024 * 1024
-BAR = 20
 EVERY_S = 0.1
 
 To = Annotated[
@@ -61,10 +60,11 @@ def move(
     """
     settings = of_store(data, config_file)
     source = home_of(data, settings)
-    wanted = config.load(None, {"PACKSHOT_DATABASE_URL": to_database, "PACKSHOT_BLOBS_URL": to_blobs})
-    target = Home(to, wanted.database.url, wanted.blobs.url)
+    target = _target(to, to_database, to_blobs)
     is_served = asyncio.run(homes.is_served(source))
-    moved = with_core(data, settings, lambda core: moving.move(core, source, target, Progress().show, full=full))
+    moved = with_core(
+        data, patient(settings), lambda core: moving.move(core, source, target, Progress().show, full=full)
+    )
     typer.echo(
         f"The new home has the same {moved.rows} rows, {moved.images} images among them, and {moved.blobs.blobs}"
         f" originals, {moved.blobs.copied} of them copied now ({moved.blobs.copied_bytes / MB:.1f} MB)."
@@ -72,23 +72,37 @@ def move(
     for words in moved.blobs.lost:
         typer.echo(f"WRONG {words}")
     is_served = is_served or asyncio.run(homes.is_served(source))  # a node may have been started meanwhile
-    typer.echo(_next_step(target, is_last=moved.is_last and not is_served))
+    typer.echo(_next_step(source, target, is_last=moved.is_last and not is_served))
     if moved.blobs.lost:
         raise typer.Exit(1)
 
 
-def _next_step(target: Home, *, is_last: bool) -> str:
+def _target(folder: Path, database_url: str, blobs_url: str) -> Home:
+    """Raises: typer.Exit."""
+    try:
+        wanted = config.load(None, {"PACKSHOT_DATABASE_URL": database_url, "PACKSHOT_BLOBS_URL": blobs_url})
+    except config.BadSetting as error:
+        said = str(error).replace("database.url", "--to-database").replace("blobs.url", "--to-blobs")
+        raise stop(said) from None
+    return Home(folder, wanted.database.url, wanted.blobs.url)
+
+
+def _next_step(source: Home, target: Home, *, is_last: bool) -> str:
     if not is_last:
         return (
-            "The old home is still being served, and changes. When you are ready: stop its server, run the same command"
-            " again, and serve the new home."
+            "A server or a command works with the old home, which changes. When you are ready: stop it, run the same"
+            " command again, and serve the new home."
         )
-    settings = {"PACKSHOT_DATABASE_URL": target.database_url, "PACKSHOT_BLOBS_URL": target.blobs_url}
-    wanted = " and ".join(name for name, value in settings.items() if value)
+    settings = {
+        "PACKSHOT_DATABASE_URL": (source.database_url, target.database_url),
+        "PACKSHOT_BLOBS_URL": (source.blobs_url, target.blobs_url),
+    }
+    wanted = " and ".join(name for name, (_, new) in settings.items() if new)
+    unwanted = " and ".join(name for name, (old, new) in settings.items() if old and not new)
     return (
         f"Nobody serves the old home. Serve the new one with `{program()} serve --data {quoted(target.folder)}`"
-        f"{f' and the new {wanted}' if wanted else ''}. Ids, addresses and links stay as they are. Never serve the old"
-        " home again: both would give out the same ids."
+        f"{f' and the new {wanted}' if wanted else ''}{f', but without {unwanted}' if unwanted else ''}. Ids, addresses"
+        " and links stay as they are. Never serve the old home again: both would give out the same ids."
     )
 
 
@@ -110,7 +124,6 @@ class Progress:
         self._shown_s = now_s
         rate = done / max(now_s - self._begun_s, 0.001)
         minutes, seconds = divmod(int((total - done) / max(rate, 0.001)), 60)
-        filled = BAR * done // max(total, 1)
         size = f", {size_bytes / MB:.1f} MB copied" if size_bytes else ""
         left = "" if is_done else f", {minutes}:{seconds:02} left"
-        show_progress(f"[{'#' * filled:.<{BAR}}] {done} of {total} {what}{size}, {rate:.0f}/s{left}   ", done=is_done)
+        show_progress(f"{drawn(done, total)} {what}{size}, {rate:.0f}/s{left}   ", done=is_done)

@@ -88,7 +88,7 @@ def serve(  # noqa: PLR0913, PLR0917 - typer reads the options from the paramete
         if tls_dev and certificate:
             typer.echo("\n  HTTPS with an authority of its own. To make clients trust it:\n")
             typer.echo("\n".join(tls.trust(certificate[0])))
-        made = await setup.begin(core)
+        made = await setup.begin(core, settings.blobs.url or data)
         if made is None:
             account, user_id = await setup.usual(core)
             typer.echo(printed.welcome_back(base_url, data, user_id, "" if account == setup.ACCOUNT else account))
@@ -131,7 +131,7 @@ def init(  # noqa: PLR0913, PLR0917 - typer reads the options from the parameter
     base_url = settings.server.public_url or _address(host, port, https=False)
 
     async def create(core: Core) -> dict[str, Any]:
-        made = await setup.begin(core)
+        made = await setup.begin(core, settings.blobs.url or data)
         if made is None:
             again = f"{printed.program()} webhook create --data {quoted(data)}"
             raise stop(f"{where} holds a store already. For a new webhook: {again}")

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from packshot.cli.common import Config, Data, bar, of_store, with_core
+from packshot.cli.common import Config, Data, bar, of_store, patient, with_core
 from packshot.cli.serve import DEFAULT_DATA
 from packshot.config import Settings
 from packshot.services import verify as checks
@@ -46,7 +46,7 @@ def verify(
 def report(folder: Path, settings: Settings, examine: Examine) -> bool:
     """Print what is found in the store, and return whether all of it is well."""
     try:
-        return with_core(folder, settings, _printing(examine))
+        return with_core(folder, patient(settings), _printing(examine))
     except (DatabaseUnusable, KeyLost) as error:
         typer.echo(f"WRONG database: {error}")
         return False

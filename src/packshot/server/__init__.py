@@ -26,6 +26,7 @@ from packshot.storage.blobs import new_key
 from packshot.storage.health import quick_check
 from packshot.storage.migrations import on_postgresql
 
+EXIT_DISAGREES = 2
 EXIT_DISK_FAILED = 74
 DRAIN_S = 10
 
@@ -38,12 +39,14 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.server_state: State = State()
+        self.exit_code = 0
 
     def capture_signals(self) -> Any:
         return nullcontext()
 
-    def stop(self) -> None:
-        """Stop as after a signal."""
+    def disagree(self) -> None:
+        """Stop as after a signal, since settings are other ones here than on other servers of the store."""
+        self.exit_code = EXIT_DISAGREES
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -86,6 +89,7 @@ def base_url(settings: Settings, listening: Listening) -> str:
 def run(folder: Path, settings: Settings, listening: Listening, prepare: Callable[[Core], Awaitable[None]]) -> int:
     """Serve until SIGINT or SIGTERM and return the exit code: 0, or 74 after the disk failed.
 
+    It is 2 where other servers of the store have agreed on other settings meanwhile, and this one stops.
     *prepare* is awaited once the store is open and before the first request is taken.
 
     Raises:
@@ -102,7 +106,7 @@ def run(folder: Path, settings: Settings, listening: Listening, prepare: Callabl
         _log.info(str(upgraded))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code = runner.run(_serve(folder, settings, listening, prepare, check=lock.was_unclean and not url))
-    if code == 0:
+    if code != EXIT_DISK_FAILED:
         lock.release()
     return code
 
@@ -136,7 +140,7 @@ async def _serve(
                 upkeep.run_for_ever(core),
                 scrub.run_for_ever(core),
                 deliveries.deliver_for_ever(core, base_url(settings, listening)),
-                nodes.stay(core, agreed, server.stop),
+                nodes.stay(core, agreed, server.disagree),
             )
             await nodes.leave(core)
             log.flush()
@@ -148,7 +152,7 @@ async def _serve(
     if failures:
         _log.critical("the disk failed; stopping, since nobody knows what it holds", why=str(failures[0]))
         return EXIT_DISK_FAILED
-    return 0
+    return server.exit_code
 
 
 async def _beside(serving: Awaitable[None], *others: Coroutine[Any, Any, None]) -> None:

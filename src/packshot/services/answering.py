@@ -3,6 +3,8 @@
 import asyncio
 import time
 
+import structlog
+
 from packshot.domain.errors import PackshotError
 from packshot.services.core import Core
 
@@ -10,6 +12,8 @@ PATIENCE_S = 2.0
 """What takes longer is no answer: a balancer asks elsewhere."""
 
 FRESH_S = 1.0
+
+_log = structlog.get_logger("packshot.answering")
 
 
 class Answering:
@@ -31,6 +35,9 @@ class Answering:
         try:
             await self._core.db.one("SELECT 1")
         except PackshotError:
+            return False
+        except Exception:  # noqa: BLE001 - a balancer asks elsewhere whatever it is
+            _log.error("the database cannot be asked", exc_info=True)
             return False
         finally:
             self._fresh_until = time.monotonic() + FRESH_S

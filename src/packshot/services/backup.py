@@ -211,7 +211,10 @@ async def _copy_all(db: Database, source: BlobStore, target: BlobStore, told: To
 
 
 async def _copy(source: BlobStore, target: BlobStore, key: str, size_bytes: int) -> int | None:
-    """How many bytes were copied, 0 where *target* has them; None where the source has others, or none."""
+    """How many bytes were copied; None where the source has others, or none.
+
+    0 where *target* has so many under that key already: they are not read, what stores do with them is for a scrub.
+    """
     if await target.find_size(key) == size_bytes:
         return 0
     return size_bytes if await copy_blob(source, target, key, size_bytes) else None
@@ -244,14 +247,15 @@ async def restore(
 ) -> Restored:
     """Make a store in that empty folder or home of a snapshot in *target*, the newest one if none is named.
 
-    Its database has to be empty; in a bucket there may be blobs already. Every live blob of it is there with its
-    digest, or nothing is left in the folder. *despite_damage* takes what there is: images whose bytes are lost are
-    answered as unavailable until somebody uploads them again. Ids that may have been handed out since the snapshot are
-    never used again. The key comes last: without it nobody can open the rest. After a kill the next one goes on with
-    the blobs that were copied.
+    Its database has to be empty; in a bucket or a shared folder there may be blobs already, of which only the size is
+    looked at. Every live blob that is brought there has its digest, or nothing is left in the folder. *despite_damage*
+    takes what there is: images whose bytes are lost are answered as unavailable until somebody uploads them again. Ids
+    that may have been handed out since the snapshot are never used again. The key comes last: without it nobody can
+    open the rest. After a kill the next one goes on with the blobs that were copied.
 
     Raises:
-        BackupUnusable: the folder is not empty, or the backup is damaged, of a newer version, or none at all.
+        BackupUnusable: the folder is not empty, another key is in the place of its key, or the backup is damaged, of a
+            newer version, or none at all.
         KeyLost: the snapshot's key is not the one that its secrets are sealed with.
     """
     there, home = targets.at(target), homes.of(store)
@@ -263,6 +267,7 @@ async def restore(
         raise BackupUnusable(
             f"snapshot {name} was made by Packshot {manifest.packshot}, a newer version: restore it with that one"
         )
+    _require_no_other_key(there, name, home)
     with snapshots.filling(folder), _writing_to(str(folder)), there.fetched(name) as kept:
         path = folder / f"{DATABASE}.part"
         if not (kept / DATABASE).exists():
@@ -284,6 +289,14 @@ async def restore(
         (folder / f"{KEY_FILE}.part").rename(folder / KEY_FILE)
         flush(folder)
     return Restored(name, epoch, copied, manifest.lost)
+
+
+def _require_no_other_key(there: Place, name: str, home: Home) -> None:
+    """Raises: BackupUnusable."""
+    if home.key_file and home.key.exists() and home.key.read_bytes() != targets.key_of(there, name):
+        raise BackupUnusable(
+            f"{home.key} is not the key of snapshot {name}: name another file by keys.file (PACKSHOT_KEYS_FILE)"
+        )
 
 
 async def _fill(path: Path, home: Home, told: Told) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 
 import structlog
 
-from packshot.domain.errors import PackshotError, Unavailable
+from packshot.domain.errors import PackshotError
 from packshot.services.core import Core
 from packshot.storage import backup as rows
 from packshot.storage.blobs import BlobStore
@@ -25,7 +25,6 @@ AT_ONCE = 16
 SMALL_BYTES = 1024 * 1024
 """Up to this size a blob is copied in one piece, without a file in between."""
 
-TRIES = 2
 _SECOND = 1_000_000
 
 _log = structlog.get_logger("packshot.copies")
@@ -64,12 +63,10 @@ async def copy_blob(source: BlobStore, target: BlobStore, key: str, size_bytes: 
     Raises: StoreFull, Unavailable (also where *source* cannot say what it has).
     """
     if size_bytes <= SMALL_BYTES:
-        return await _copy_small(source, target, key, size_bytes)
-    if await source.find_size(key) != size_bytes:
-        return False
-    staged, pieces = target.stage(), source.stream(key, 0, size_bytes)
+        return await _copy_small(source, target, key)
+    staged = target.stage()
     try:
-        while piece := await _next(pieces):
+        async for piece in source.scan(key):
             await target.append(staged, piece)
         if staged.digest.hexdigest() != _digest_of(key):
             return False
@@ -79,27 +76,15 @@ async def copy_blob(source: BlobStore, target: BlobStore, key: str, size_bytes: 
         await target.discard(staged)
 
 
-async def _copy_small(source: BlobStore, target: BlobStore, key: str, size_bytes: int) -> bool:
-    for _ in range(TRIES):
-        data, pieces = bytearray(), source.stream(key, 0, size_bytes)
-        while piece := await _next(pieces):
-            data += piece
-        if hashlib.sha256(data).hexdigest() == _digest_of(key):
-            await target.put(key, bytes(data))
-            return True
-        # Asked only now, since it takes a bucket as long as to send the bytes; one that does not answer raises here.
-        if await source.find_size(key) != size_bytes:
-            return False
-    return False
+async def _copy_small(source: BlobStore, target: BlobStore, key: str) -> bool:
+    data = bytearray()
+    async for piece in source.scan(key):
+        data += piece
+    if hashlib.sha256(data).hexdigest() != _digest_of(key):
+        return False
+    await target.put(key, bytes(data))
+    return True
 
 
 def _digest_of(key: str) -> str:
     return key.partition(".")[0]
-
-
-async def _next(pieces: AsyncIterator[bytes]) -> bytes:
-    """The next piece; none at the end, and none where it cannot be read, which the digest then shows."""
-    try:
-        return await anext(pieces, b"")
-    except Unavailable:
-        return b""

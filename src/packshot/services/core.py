@@ -181,10 +181,10 @@ class Core:
     presets: Mapping[str, RenditionSpec]
     delivery: DeliverySettings
     renditions: Renditions
+    node: str
     making: Making = field(default_factory=Making)
     event_counts: Counter[str] = field(default_factory=Counter)
     blob_counts: Counter[str] = field(default_factory=Counter)
-    node: str = "server"
     node_counts: Counter[str] = field(default_factory=Counter)
     tried: dict[int, int] = field(default_factory=dict)
     principals: dict[tuple[int, str], tuple[float, Principal]] = field(default_factory=dict)

@@ -26,7 +26,8 @@ from packshot.storage import handlers, jobs, offline, outbox
 from packshot.storage.database import Tx
 
 PER_RECEIVER = 4
-"""How many events go to one receiver at once; only one after a failure, until it takes one again."""
+"""How many events go to one receiver at once; only one after a failure, until it takes one again. Failures are those
+that this server has seen."""
 
 AT_ONCE = 64
 CLAIM_S = 30.0
@@ -92,6 +93,8 @@ class Deliveries:
         self._turns = count(1)
         self._last_turn: dict[int, int] = {}
         self._bounds_due = 0.0
+        self._put_off: dict[int, tuple[float, float]] = {}
+        """Until when, by the monotonic clock, a receiver is left to others, and for how long that was."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -125,7 +128,11 @@ class Deliveries:
             place = await outbox.next_receiver(self._core.db, receiver_id)
         # In turn, when places are few: receivers that are slow or fail may hold all of them and much may wait for them.
         for receiver_id in sorted(due, key=lambda receiver_id: self._last_turn.get(receiver_id, 0)):
-            await self._start(receiver_id, now)
+            rest_s = self._put_off.get(receiver_id, (0.0, 0.0))[0] - time.monotonic()
+            if rest_s > 0:
+                pause_s = min(pause_s, rest_s)
+            else:
+                await self._start(receiver_id, now)
         return pause_s
 
     async def keep_bounds(self) -> None:
@@ -163,9 +170,17 @@ class Deliveries:
             found = await core.db.write(
                 partial(outbox.claim, receiver_id=receiver_id, now=now, places=places, lease=lease)
             )
+            self._note_claim(receiver_id, is_empty=not found)
         else:
             found = await outbox.of_due(core.db, receiver_id, now, places + self._busy[receiver_id])
         return [event for event in found if event.id not in self._running][:places]
+
+    def _note_claim(self, receiver_id: int, *, is_empty: bool) -> None:
+        """Leave a receiver alone for longer and longer while another server has its places: claims are writes."""
+        _, last_s = self._put_off.pop(receiver_id, (0.0, BETWEEN_S))
+        if is_empty:
+            pause_s = min(2 * last_s, IDLE_S)
+            self._put_off[receiver_id] = time.monotonic() + pause_s, pause_s
 
     def _done(self, event: Waiting, _: "asyncio.Task[None]") -> None:
         del self._running[event.id]

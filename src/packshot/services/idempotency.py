@@ -150,8 +150,9 @@ def _kept(there: Kept | None, digest: bytes, now: int) -> str | None:
     """The result of the call, None where it is to be done. Raises: KeyReused, StillRunning."""
     if there is None or there.expires_at <= now:
         return None
-    # A lease that ends later than any that begins now is one of a clock that was put back since.
-    is_leased = now < there.lease_ends_at <= now + LEASE_S * _SECOND
+    # A lease that ends much later than any that begins now is one of a clock that was put back since; those of other
+    # servers may be a little ahead.
+    is_leased = now < there.lease_ends_at <= now + 2 * LEASE_S * _SECOND
     if there.result is None and not is_leased:
         return None
     if there.digest != digest:

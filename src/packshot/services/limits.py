@@ -4,6 +4,7 @@ A server that has its store alone counts in its own memory, and asks for nothing
 """
 
 from functools import partial
+from typing import cast
 
 import structlog
 
@@ -13,6 +14,7 @@ from packshot.storage import limits as rows
 from packshot.storage.postgresql import PostgresqlDatabase
 
 KEPT_S = 3_600
+BATCH = 500
 _SECOND = 1_000_000
 
 Minute = tuple[float, float]
@@ -23,7 +25,7 @@ _log = structlog.get_logger("packshot.limits")
 
 def shared(core: Core) -> PostgresqlDatabase | None:
     """Where calls are counted, if other servers may count those of the same callers."""
-    return core.db if isinstance(core.db, PostgresqlDatabase) else None
+    return cast("PostgresqlDatabase", core.db) if core.db.dialect == "postgresql" else None
 
 
 async def fill(db: PostgresqlDatabase, bucket: tuple[int, str], calls_per_s: float, burst: int) -> float:
@@ -59,4 +61,6 @@ def _minute(row: tuple[int, ...]) -> Minute:
 async def purge(core: Core) -> None:
     """Forget what counts against nothing any more. Raises: Unavailable."""
     if shared(core):
-        await core.db.write(partial(rows.purge, before=core.now() - KEPT_S * _SECOND), makes_room=True)
+        before = core.now() - KEPT_S * _SECOND
+        while await core.db.write(partial(rows.purge, before=before, limit=BATCH), makes_room=True):
+            pass

@@ -6,7 +6,7 @@ snapshot, with the originals that were added meanwhile: the new home holds a who
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 
@@ -27,6 +27,10 @@ from packshot.storage.homes import SHARDS, Home, Shelf
 
 BATCH = 500
 SHOWN = 5
+_DAMAGED = (
+    "is damaged in the new home: delete it there, unless both homes have the same place for originals, and run the same"
+    " command again"
+)
 _MB = 1024 * 1024
 
 Told = Callable[[str, int, int, int], None]
@@ -76,8 +80,8 @@ async def move(core: Core, source: Home, target: Home, told: Told, *, full: bool
             await homes.require_free(target)
             await _require_room(core.db, target, shelf)
             async with held(core):
-                first, _ = await _bring(core.db, core.blobs, shelf, told)
-                rows, brought = await _bring_all(core.blobs, (source, target), shelf, told, full=full)
+                first, lost = await _bring(core.db, core.blobs, shelf, told, full=full)
+                rows, brought = await _bring_all(core.blobs, (source, target), shelf, told, lost)
     blobs = msgspec.structs.replace(
         brought, copied=first.copied + brought.copied, copied_bytes=first.copied_bytes + brought.copied_bytes
     )
@@ -120,10 +124,12 @@ async def _ours(source: Home, target: Home, threads: ThreadPoolExecutor) -> Asyn
         if target.key.read_bytes() != key:
             raise CannotMove(f"{folder} is the home of another store: name an empty folder")
         await asyncio.to_thread(shelf.blobs.prepare)
-        await shelf.blobs.sweep_staging(0)
+        if not target.blobs_url.startswith("file:"):  # there nodes may be taking uploads, and their upkeep sweeps
+            await shelf.blobs.sweep_staging(0)
         yield shelf
     finally:
-        lock.release()
+        if not lock.was_unclean:
+            lock.release()
 
 
 async def _require_unused(source: Home, target: Home, shelf: Shelf) -> None:
@@ -135,7 +141,7 @@ async def _require_unused(source: Home, target: Home, shelf: Shelf) -> None:
         return
     for shard in SHARDS:
         if await shelf.sizes(shard):
-            raise CannotMove(f"{target.blobs_url} holds originals already: name an empty place in the bucket")
+            raise CannotMove(f"{target.blobs_url} holds originals already: name an empty place")
 
 
 async def _require_room(reads: Reads, target: Home, shelf: Shelf) -> None:
@@ -154,16 +160,19 @@ async def _require_room(reads: Reads, target: Home, shelf: Shelf) -> None:
 
 
 async def _bring_all(
-    blobs: BlobStore, ends: tuple[Home, Home], shelf: Shelf, told: Told, *, full: bool
+    blobs: BlobStore, ends: tuple[Home, Home], shelf: Shelf, told: Told, damaged: list[BlobRow]
 ) -> tuple[dict[str, Digest], Brought]:
-    """Copy all rows, then what originals they name that are not there yet; lost ones are marked as corrupt."""
+    """Copy all rows, then what originals they name that are not there yet; lost ones are marked as corrupt.
+
+    *damaged*: those whose bytes in the new home were found to be wrong: they are not read again while rows are locked.
+    """
     source, target = ends
     async with homes.filling(target) as end:
         async with copying.reading(source.database) as one:
             rows = await copying.copy(one, end, lambda done, total: told("rows", done, total, 0))
-        brought, lost = await _bring(end.tx, blobs, shelf, told, full=full)
-        for blob_id in lost:
-            await blob_rows.mark_corrupt(end.tx, blob_id)
+        brought, lost = await _bring(end.tx, blobs, shelf, told, damaged={blob.key for blob in damaged})
+        for blob in lost:
+            await blob_rows.mark_corrupt(end.tx, blob.id)
         now = homes.fingerprint(await copying.digests(end) if lost else rows)
         marks.add_to_mark(target.folder, now)
     marks.write_mark(target.folder, (now,))
@@ -171,23 +180,29 @@ async def _bring_all(
 
 
 async def _bring(
-    reads: Reads, source: BlobStore, shelf: Shelf, told: Told, *, full: bool = False
-) -> tuple[Brought, list[int]]:
-    """Copy the originals that rows name and the shelf lacks; returns the ids of lost ones, too."""
+    reads: Reads, source: BlobStore, shelf: Shelf, told: Told, *, full: bool = False, damaged: Collection[str] = ()
+) -> tuple[Brought, list[BlobRow]]:
+    """Copy the originals that rows name and the shelf lacks; returns the lost ones, too.
+
+    *damaged*: keys whose bytes on the shelf are known to be wrong.
+    """
     total, _ = await moves.count_needed(reads)
     seen = copied = copied_bytes = 0
-    lost: dict[int, str] = {}
+    lost: list[BlobRow] = []
+    words: list[str] = []
     limit = asyncio.Semaphore(AT_ONCE)
 
     async def bring(blob: BlobRow, there: int | None) -> str | None:
         nonlocal seen, copied, copied_bytes
         async with limit:
-            wrong = await _wrong_there(blob, shelf, there, full=full)
-            if there is None:
-                if await copy_blob(source, shelf.blobs, blob.key, blob.size_bytes):
-                    copied, copied_bytes = copied + 1, copied_bytes + blob.size_bytes
-                else:
-                    wrong = "is missing or damaged"
+            wrong = None
+            if there is not None:
+                is_well = blob.key not in damaged and await _is_well(blob, shelf, there, full=full)
+                wrong = None if is_well else _DAMAGED
+            elif await copy_blob(source, shelf.blobs, blob.key, blob.size_bytes):
+                copied, copied_bytes = copied + 1, copied_bytes + blob.size_bytes
+            else:
+                wrong = "is missing or damaged"
         seen += 1
         told("originals", seen, total, copied_bytes)
         return wrong if blob.state == "live" else None
@@ -200,22 +215,16 @@ async def _bring(
             for blob, wrong in zip(batch, found, strict=True):
                 if wrong:
                     shown = ", ".join(await images.of_blob(reads, blob.id, SHOWN))
-                    lost[blob.id] = f"blob {blob.key} {wrong} ({shown or 'no image'})"
-    return Brought(total, copied, copied_bytes, tuple(lost.values())), list(lost)
+                    lost.append(blob)
+                    words.append(f"blob {blob.key} {wrong} ({shown or 'no image'})")
+    return Brought(total, copied, copied_bytes, tuple(words)), lost
 
 
-async def _wrong_there(blob: BlobRow, shelf: Shelf, there: int | None, *, full: bool) -> str | None:
-    """What is wrong with the bytes in the new home, if they are there and looked at."""
-    if there is None:
-        return None
-    if there == blob.size_bytes and not (
-        full and await scrub.digest_of(shelf.blobs.scan(blob.key), scrub.Pace(0)) != blob.digest
-    ):
-        return None
-    return (
-        "is damaged in the new home: delete it there, unless both homes have the same place for originals, and run the"
-        " same command again"
-    )
+async def _is_well(blob: BlobRow, shelf: Shelf, there: int, *, full: bool) -> bool:
+    """Whether the bytes in the new home, so many, are those of the blob, as far as they are looked at."""
+    if there != blob.size_bytes:
+        return False
+    return not full or await scrub.digest_of(shelf.blobs.scan(blob.key), scrub.Pace(0)) == blob.digest
 
 
 @contextmanager

@@ -5,7 +5,6 @@ Where the store is a file it has one server, and little of this is asked for.
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import TypeVar
@@ -42,7 +41,7 @@ class Disagreement(StoreUnusable):
         super().__init__(
             f"{name} is {here!r} here and {agreed!r} for {running}: this would lose or show what"
             " it must not. Set it alike; to change it, stop all servers of this store (one that was killed counts for a"
-            " minute more) and start them with the new value"
+            " minute more) and start them with the new value: the first one to start sets it"
         )
 
 
@@ -56,7 +55,7 @@ async def join(core: Core, wanted: Mapping[str, str]) -> None:
     if core.db.dialect == "sqlite":
         return
 
-    async def work(tx: Tx) -> None:
+    async def work(tx: Tx) -> int:
         await rows.hold(tx)
         others = [node.id for node in await rows.of_seen(tx, SEEN_S * _SECOND) if node.id != core.node]
         known = await rows.agreed(tx) if others else {}
@@ -64,8 +63,9 @@ async def join(core: Core, wanted: Mapping[str, str]) -> None:
         await rows.agree(tx, {**wanted, **known})  # another version may know of more or fewer
         await rows.forget_unseen(tx, DAY_S * _SECOND)
         await rows.say(tx, core.node, __version__)
+        return len(others) + 1
 
-    await core.db.write(work)
+    core.node_counts["seen"] = await core.db.write(work)
 
 
 async def require_agreement(core: Core, wanted: Mapping[str, str]) -> None:
@@ -87,15 +87,17 @@ async def stay(core: Core, wanted: Mapping[str, str], stop: Callable[[], None]) 
     """
 
     async def work(tx: Tx) -> int:
-        await rows.hold(tx)
         _compare(await rows.agreed(tx), wanted, "the servers that started meanwhile")
-        await rows.say(tx, core.node, __version__)
-        return len(await rows.of_seen(tx, SEEN_S * _SECOND))
+        # Not as by `join`: one that comes too late, after `leave`, brings nobody back.
+        return len(await rows.of_seen(tx, SEEN_S * _SECOND)) if await rows.say_again(tx, core.node) else 0
 
     while core.db.dialect == "postgresql":
         await asyncio.sleep(BEAT_S)
         try:
-            core.node_counts["seen"] = await core.db.write(work)
+            if seen := await core.db.write(work):
+                core.node_counts["seen"] = seen
+            else:
+                await join(core, wanted)
         except Disagreement as error:
             _log.critical("stopping", why=str(error))
             stop()
@@ -121,17 +123,17 @@ async def of_seen(core: Core) -> list[Node]:
 async def once(core: Core, name: str, every_s: float, work: Callable[[int], Awaitable[Result]]) -> Result | None:
     """Do the job of that name, for all nodes and once in *every_s*; None where another one does it or did.
 
-    *work* hears how often it was begun before, is cut off where this node may have lost the job to another one, and may
-    be repeated after that. Raises: Unavailable, and whatever the work raises.
+    *work* hears how often it was begun before, also where that failed; it is cut off where this node may have lost the
+    job to another one, and may be repeated after that. Raises: Unavailable, and whatever the work raises.
     """
-    began, until = time.monotonic(), asyncio.get_running_loop().time() + LEASE_S
-    lease_us = int(LEASE_S * _SECOND)
+    loop = asyncio.get_running_loop()
+    began, lease_us = loop.time(), int(LEASE_S * _SECOND)
     times = await core.db.write(partial(jobs.take, name=name, node=core.node, for_us=lease_us), makes_room=True)
     if times is None:
         return None
     if core.db.dialect == "sqlite":
         return await work(times)
-    lease = asyncio.timeout_at(until)
+    lease = asyncio.timeout_at(began + LEASE_S)
     try:
         async with lease:
             keeping = asyncio.ensure_future(_keep(core, name, lease))
@@ -142,10 +144,10 @@ async def once(core: Core, name: str, every_s: float, work: Callable[[int], Awai
     except TimeoutError:
         if not lease.expired():
             raise
-        _log.warning("another node goes on", job=name)
+        _log.warning("the job was lost, and is begun again when it is due", job=name)
         return None
-    rest_us = max(int((every_s - (time.monotonic() - began)) * _SECOND), 0)
-    await core.db.write(partial(jobs.keep, name=name, node=core.node, for_us=rest_us))
+    rest_us = max(int((every_s - (loop.time() - began)) * _SECOND), 0)
+    await core.db.write(partial(jobs.end, name=name, node=core.node, for_us=rest_us))
     return done
 
 

@@ -220,6 +220,8 @@ async def _select(tx: Tx, hand: _Hand, item: Item) -> None:
 
 async def _place(tx: Tx, hand: _Hand, item: Item) -> None:
     place, account_id = item.rows["place"][0], hand.caller.account_id
+    await locks.hold(tx, "product", [place["product_id"]], of=account_id)
+    await locks.hold(tx, "image", [item.id], of=account_id)
     (image,) = await library.of_ids(tx, account_id, [item.id]) or (None,)
     if image is None or image.product_id is not None:
         hand.left_out.append(f"image {item.name} on product {place['product_id']}: it is gone or elsewhere by now")

@@ -82,13 +82,14 @@ async def run_for_ever(core: Core) -> None:
     """
 
     async def slowly(_: int) -> Scrubbed:
+        now = core.now()
+        before = now - core.upkeep.scrub_every_s * _SECOND
+        await core.db.write(partial(scrubs.begin_due, before=before, now=now), makes_room=True)
         return await go_on(core, Pace(core.upkeep.scrub_bytes_s), lambda _: None)
 
     while core.upkeep.scrub_bytes_s and core.upkeep.scrub_every_s:
         await asyncio.sleep(core.upkeep.every_s)
-        before = core.now() - core.upkeep.scrub_every_s * _SECOND
         try:
-            await core.db.write(partial(scrubs.begin_due, before=before, now=core.now()), makes_room=True)
             done = await nodes.once(core, "scrub", core.upkeep.every_s, slowly)
         except PackshotError as error:
             _log.warning("scrub failed", why=str(error))
@@ -252,7 +253,6 @@ async def repair(core: Core, pace: Pace) -> int:
     while batch := await blob_rows.of_corrupt(core.db, after_id, BATCH):
         outcomes = [await check(core, blob, pace) for blob in batch if _is_due(core, blob)]
         repaired, after_id = repaired + outcomes.count("repaired"), batch[-1].id
-    await count_corrupt(core)
     return repaired
 
 

@@ -10,6 +10,7 @@ from packshot.services.access import CODE_CHARACTERS, account_called, hash_code,
 from packshot.services.core import Core
 from packshot.storage import accounts, credentials, sequences
 from packshot.storage.database import Tx
+from packshot.storage.folder import StoreUnusable
 
 ACCOUNT = "main"
 ADMINISTRATOR = "admin"
@@ -27,9 +28,28 @@ class Seed(msgspec.Struct, frozen=True):
     variations_id: int
 
 
-async def begin(core: Core) -> Seed | None:
-    """Make the account `main` in a store that has none; None where there is any, `main` or others."""
-    return None if await accounts.of_accounts(core.db) else await create_account(core)
+class OfAnotherStore(StoreUnusable):
+    """Originals lie where those of a store would that never had any; the message says what to set."""
+
+    def __init__(self, place: object) -> None:
+        super().__init__(
+            f"there are originals in {place} already, and the database is new and empty: upkeep would delete them all."
+            " Name the database of their store by database.url (PACKSHOT_DATABASE_URL), or leave that out where it is"
+            " the file in the data folder; for a new store name another place by blobs.url (PACKSHOT_BLOBS_URL)"
+        )
+
+
+async def begin(core: Core, place: object = "its place for originals") -> Seed | None:
+    """Make the account `main` in a store that has none; None where there is any, `main` or others.
+
+    *place* is what to call the place of its originals. Raises: OfAnotherStore.
+    """
+    if await accounts.of_accounts(core.db):
+        return None
+    # In this order: what a server beside us was sent since we looked, it took for an account that it made before.
+    if await core.blobs.of_keys(0, limit=1) and await sequences.next_id(core.db, "account") == 1:
+        raise OfAnotherStore(place)
+    return await create_account(core)
 
 
 async def usual(core: Core) -> tuple[str, int]:

@@ -21,7 +21,7 @@ from packshot.domain.access import server_for
 from packshot.domain.errors import PackshotError
 from packshot.services import audit, deliveries, erasing, libraries, limits, nodes, scrub
 from packshot.services.core import DAY_S, Core
-from packshot.storage import blob_rows, idempotency, tokens, trash
+from packshot.storage import blob_rows, idempotency, sequences, tokens, trash
 from packshot.storage.database import Tx
 
 BATCH = 500
@@ -183,6 +183,8 @@ async def empty_trash(core: Core) -> int:
 async def sweep(core: Core, share: Share = ALL) -> int:
     """Delete stored bytes older than the grace that no row names, of that share; return how many."""
     count = 0
+    if await sequences.next_id(core.db, "account") == 1:  # a store that never had an account has put nothing there
+        return count
     async for key in strangers(core, core.upkeep.grace_s, share):
         await core.blobs.delete(key)
         count += 1
@@ -204,7 +206,8 @@ async def strangers(core: Core, older_than_s: float, share: Share = ALL) -> Asyn
 def share_of(number: int, every_s: int) -> Share:
     """The share of all keys for the round of that number, one every so many seconds: each key is in one within a day.
 
-    They follow each other, whoever does the rounds: none is missed by those who stop.
+    They follow each other, whoever begins the rounds. That of a round which fails or is cut off before it has swept is
+    left out, until the same one comes again a day later.
     """
     size = min(1 + _PLACES * every_s // DAY_S, _PLACES)
     first = number % math.ceil(_PLACES / size) * size

@@ -13,6 +13,7 @@ from typing import Final
 from packshot.storage import health
 from packshot.storage.database import Reads, Tx
 from packshot.storage.folder import StoreUnusable
+from packshot.storage.nodes import OF_SERVERS
 from packshot.storage.sqlite import connect
 
 PAGES = 1_000
@@ -28,7 +29,7 @@ _COUNTED = ("account", "product", "image", "inventory_product", "deletion")
 # Nobody outside ever hears of ids of blobs, and upkeep walks through all there may be.
 _UNTOLD = ("blob", "hold")
 # What servers knew of each other, and the backup that made the snapshot: they have nothing to do with what is restored.
-_OF_SERVERS = ("hold", "node", "agreed", "job", "calls_counted", "time_operated")
+_PASSING = ("hold", *OF_SERVERS)
 
 
 class BackupUnusable(StoreUnusable):
@@ -59,7 +60,7 @@ async def begin_epoch(tx: Tx, taken_at: int, now: int) -> int:
 
     Ids leap ahead, so that none is used that was handed out after the snapshot was taken.
     """
-    for table in _OF_SERVERS:
+    for table in _PASSING:
         await tx.run(f"DELETE FROM {table}")
     untold = ", ".join(repr(table) for table in _UNTOLD)
     # Elsewhere than on SQLite the sequences are set. A table that never had a row has none here yet.

@@ -146,5 +146,5 @@ def _explaining(url: str) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise FileNotFoundError(errno.ENOENT, "No such object", url) from None
-    except BaseError as error:
+    except (BaseError, ValueError) as error:
         raise BackupUnusable(f"{url} cannot be used: {reason(error)}") from error

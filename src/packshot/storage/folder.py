@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import secrets
 from pathlib import Path
 
 import msgspec
@@ -68,10 +69,10 @@ def prepare(folder: Path, key_file: str = "", *, is_new: bool | None = None) -> 
     make(folder)
     give_way(folder / RESERVE)
     path = key_path(folder, key_file)
+    if is_unfinished(folder):  # also where the key of the settings, which is not in the folder, is there already
+        raise StoreUnusable(f"{folder} is only half restored: run `packshot restore` again, it goes on from there")
     if path.exists():
         return None
-    if is_unfinished(folder):
-        raise StoreUnusable(f"{folder} is only half restored: run `packshot restore` again, it goes on from there")
     if not (is_new if is_new is not None else not (folder / DATABASE).exists()):
         raise KeyLost(path)
     return path if _make_key(path) else None
@@ -81,8 +82,8 @@ def _make_key(path: Path) -> bool:
     """False where another process was quicker."""
     make(path.parent)
     # Written aside and linked, so that a second process starting at the same moment sees one whole key.
-    aside = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    aside = path.with_name(f"{path.name}.{secrets.token_hex(8)}")  # containers may have equal process ids
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         os.write(descriptor, Fernet.generate_key())
         os.fsync(descriptor)

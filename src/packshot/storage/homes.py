@@ -15,7 +15,7 @@ from obstore.exceptions import BaseError
 from packshot.domain.errors import Unavailable
 from packshot.storage import copying, moves
 from packshot.storage.blobs.disk import DiskBlobs, shared_folder
-from packshot.storage.blobs.s3 import S3Blobs, open_bucket
+from packshot.storage.blobs.s3 import S3Blobs, open_bucket, reason
 from packshot.storage.blobs.staging import Staging
 from packshot.storage.copying import Address, Digest, End
 from packshot.storage.folder import DATABASE, StoreUnusable, key_path
@@ -71,8 +71,8 @@ def open_shelf(home: Home, threads: ThreadPoolExecutor) -> Shelf:
     if home.blobs_url.startswith("s3:"):
         try:
             bucket = open_bucket(home.blobs_url)
-        except BaseError as error:
-            raise StoreUnusable(f"{home.blobs_url} cannot be used: {error}") from error
+        except (BaseError, ValueError) as error:
+            raise StoreUnusable(f"{home.blobs_url} cannot be used: {reason(error)}") from error
         blobs: DiskBlobs | S3Blobs = S3Blobs(bucket, staging)
 
         async def sizes(shard: str) -> dict[str, int]:
@@ -124,6 +124,8 @@ async def require_free(home: Home) -> None:
 async def filling(home: Home) -> AsyncIterator[End]:
     """The database to be filled, see `copying.writing`; it may be filled still, and nobody changes it any more.
 
+    A file of SQLite's is made anew: there it is the lock of the folder that keeps servers out, and nothing that keeps
+    commands out.
     Raises: StoreUnusable.
     """
     async with copying.writing(home.database) as end:

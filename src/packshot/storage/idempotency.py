@@ -84,8 +84,8 @@ async def release(tx: Tx, claim: Claim) -> None:
 
 async def purge(tx: Tx, now: int, limit: int) -> int:
     """Forget up to *limit* keys whose time is over, and return how many."""
-    return await tx.run(
-        "DELETE FROM idempotency WHERE id IN"
+    return await tx.run(  # asked for twice: one that was waited for may have been claimed anew
+        "DELETE FROM idempotency WHERE +expires_at <= ?1 AND id IN"
         " (SELECT id FROM idempotency WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)",
         now, limit,
     )  # fmt: skip

@@ -22,6 +22,19 @@ async def take(tx: Tx, name: str, node: str, for_us: int) -> int | None:
 
 
 async def keep(tx: Tx, name: str, node: str, for_us: int) -> bool:
-    """Keep the others away for so long from now on; False where one of them has the job by now."""
+    """Keep the others away for so long from now on at least; False where one of them has the job by now.
+
+    What comes too late, after `end`, makes nothing shorter.
+    """
+    until = f"{CLOCK[tx.dialect]} + ?3"
+    changed = await tx.run(
+        f"UPDATE job SET until = CASE WHEN until > {until} THEN until ELSE {until} END WHERE name = ?1 AND node = ?2",
+        name, node, for_us,
+    )  # fmt: skip
+    return changed > 0
+
+
+async def end(tx: Tx, name: str, node: str, for_us: int) -> None:
+    """Have a job that is done be due again after so long, unless another server has it by now."""
     now = CLOCK[tx.dialect]
-    return await tx.run(f"UPDATE job SET until = {now} + ?3 WHERE name = ?1 AND node = ?2", name, node, for_us) > 0
+    await tx.run(f"UPDATE job SET until = {now} + ?3 WHERE name = ?1 AND node = ?2", name, node, for_us)

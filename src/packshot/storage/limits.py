@@ -45,7 +45,18 @@ async def spend(db: PostgresqlDatabase, caller: str, began_at: int, took_us: int
     return await db.count(_SPEND, caller, began_at // _MINUTE_US, began_at, took_us, after)
 
 
-async def purge(tx: Tx, before: int) -> None:
-    """Forget buckets that are empty, and minutes that ended before that moment."""
-    await tx.run(f"DELETE FROM calls_counted WHERE empty_at < {_CLOCK}")
-    await tx.run("DELETE FROM time_operated WHERE began_at < ?1", before)
+async def purge(tx: Tx, before: int, limit: int) -> int:
+    """Forget up to *limit* buckets that are empty and minutes that ended before that moment; return how many."""
+    return sum(
+        [
+            await tx.run(
+                f"DELETE FROM {table} WHERE {over} < {moment}"
+                f" AND ctid = ANY(ARRAY(SELECT ctid FROM {table} WHERE {over} < {moment} LIMIT ?1))",
+                limit, *values,
+            )
+            for table, over, moment, values in (
+                ("calls_counted", "empty_at", _CLOCK, ()),
+                ("time_operated", "began_at", "?2", (before,)),
+            )
+        ]
+    )  # fmt: skip

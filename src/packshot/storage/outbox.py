@@ -42,24 +42,27 @@ async def next_receiver(reads: Reads, after: int) -> tuple[int, int] | None:
 
 async def of_due(reads: Reads, receiver_id: int, now: int, limit: int) -> list[Waiting]:
     """Events for a receiver that are due and that nobody has claimed, those that wait longest first."""
-    rows = await reads.all(
+    return [Waiting(*row) for row in await reads.all(_due(reads), receiver_id, now, limit)]
+
+
+def _due(reads: Reads) -> str:
+    return (
         "SELECT o.id, o.receiver_id, o.handler_id, o.product_id, o.event, o.data, o.user_id, o.created_at, o.attempts,"
         " o.failing_since, r.url, r.application_id, coalesce(r.token_sealed, p.token_sealed), r.secret_sealed,"
         " p.secret_hash, a.member_id"
         " FROM outbox o JOIN event_receiver r ON r.id = o.receiver_id JOIN account a ON a.id = o.account_id"
         " LEFT JOIN application p ON p.id = r.application_id"
         " WHERE o.receiver_id = ?1 AND o.state = 'waiting' AND o.next_at IS NOT NULL AND o.next_at <= ?2"
-        f"{_UNCLAIMED[reads.dialect]} ORDER BY o.next_at, o.id LIMIT ?3",
-        receiver_id, now, limit,
-    )  # fmt: skip
-    return [Waiting(*row) for row in rows]
+        f"{_UNCLAIMED[reads.dialect]} ORDER BY o.next_at, o.id LIMIT ?3"
+    )
 
 
 async def claim(tx: Tx, receiver_id: int, now: int, places: int, lease: tuple[str, int]) -> list[Waiting]:
     """The same on PostgreSQL, for one of several servers: nobody else sends them for a while.
 
     *lease* is (server, microseconds). *places* is how many more this server might send to the receiver at once if no
-    other one did; none are found while another one claims.
+    other one did; none are found while another one claims. Nor are those for whose products a work is noting events:
+    it would be waited for, and it may wait for us.
     """
     node, for_us = lease
     held = "SELECT id FROM event_receiver WHERE id = ?1 FOR NO KEY UPDATE SKIP LOCKED"
@@ -71,9 +74,14 @@ async def claim(tx: Tx, receiver_id: int, now: int, places: int, lease: tuple[st
         f" AND claimed_until > {clock} AND claimed_by <> ?2",
         receiver_id, node,
     ) or (0,)  # fmt: skip
-    claimed = f"UPDATE outbox SET claimed_by = ?2, claimed_until = {clock} + ?3 WHERE id = ?1 AND state = 'waiting'"
-    found = await of_due(tx, receiver_id, now, max(places - elsewhere, 0))
-    return [event for event in found if await tx.run(claimed, event.id, node, for_us)]
+    if places <= elsewhere:
+        return []
+    due = _due(tx) + " FOR NO KEY UPDATE OF o SKIP LOCKED"
+    found = [Waiting(*row) for row in await tx.all(due, receiver_id, now, places - elsewhere)]
+    if found:
+        claimed = f"UPDATE outbox SET claimed_by = ?2, claimed_until = {clock} + ?3 WHERE id = ANY(?1)"
+        await tx.run(claimed, [event.id for event in found], node, for_us)
+    return found
 
 
 async def give_back(tx: Tx, node: str) -> None:
@@ -95,14 +103,18 @@ async def mark_delivered(tx: Tx, event: Waiting, now: int) -> None:
 
 
 async def mark_failed(tx: Tx, event: Waiting, error: str, verdict: Verdict, now: int) -> None:
-    """The receiver did not take it. Once it is overtaken or given up, the product's next one may go."""
-    await tx.run(
+    """The receiver did not take it. Once it is overtaken or given up, the product's next one may go.
+
+    Nothing is changed where another server has sent it meanwhile, since this one was stopped for a while.
+    """
+    changed = await tx.run(
         "UPDATE outbox SET state = ?2, next_at = ?3, overtaken = ?4, failing_since = ?5, error = ?6,"
-        " attempts = attempts + 1, claimed_by = NULL, claimed_until = NULL WHERE id = ?1",
+        " attempts = attempts + 1, claimed_by = NULL, claimed_until = NULL"
+        " WHERE id = ?1 AND state = 'waiting' AND attempts = ?7",
         event.id, "failed" if verdict.next_at is None else "waiting", verdict.next_at, int(verdict.overtaken),
-        verdict.failing_since, error,
+        verdict.failing_since, error, event.attempts,
     )  # fmt: skip
-    if verdict.overtaken or verdict.next_at is None:
+    if changed and (verdict.overtaken or verdict.next_at is None):
         await _release(tx, event, now)
 
 
@@ -154,8 +166,8 @@ async def of_undelivered(reads: Reads, after: int, limit: int) -> list[Row]:
 
 async def purge(tx: Tx, before: int, limit: int) -> int:
     """Delete up to *limit* events made before that moment which wait for nothing; return how many."""
-    return await tx.run(
-        "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE state <> 'waiting' AND created_at < ?1"
-        " ORDER BY created_at LIMIT ?2)",
+    return await tx.run(  # asked for twice: one that was waited for may have been made to wait again
+        "DELETE FROM outbox WHERE state <> 'waiting' AND id IN (SELECT id FROM outbox WHERE state <> 'waiting'"
+        " AND created_at < ?1 ORDER BY created_at LIMIT ?2)",
         before, limit,
     )  # fmt: skip

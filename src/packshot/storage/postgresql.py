@@ -249,7 +249,7 @@ _TOO_LONG = {"54000"}
 
 def _is_lost(error: BaseException) -> bool:
     """Whether another connection may do better. That we have none is said in the way that our mistakes are, too."""
-    is_ours = isinstance(error, asyncpg.InterfaceError) and "closed" not in str(error)
+    is_ours = isinstance(error, asyncpg.InterfaceError) and not re.search("closed|closing", str(error))
     return isinstance(error, _LOST) and not is_ours
 
 

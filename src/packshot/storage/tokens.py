@@ -164,7 +164,7 @@ async def purge(tx: Tx, now: int, before: int, limit: int) -> int:
     return sum(
         [
             await tx.run(
-                f"DELETE FROM {table} WHERE id IN"
+                f"DELETE FROM {table} WHERE +expires_at < ?1 AND id IN"
                 f" (SELECT id FROM {table} WHERE expires_at < ?1 {more} ORDER BY expires_at LIMIT ?2)",
                 moment, limit,
             )

@@ -55,6 +55,7 @@ _WORDS = {
 """What a store means, by what it says."""
 
 _SILENT = "it does not answer, or not in time: see AWS_ENDPOINT_URL"
+_UNHEARD = re.compile("HTTP error|error sending request|timed out")
 _FULL = re.compile("status code: 507|QuotaExceeded|StorageFull")
 _REFUSED = re.compile("status code: [34]")
 
@@ -66,7 +67,7 @@ def open_bucket(url: str, endpoint: str = "") -> S3Store:
 
     Credentials, region and endpoint are those of the usual `AWS_*` variables, or of the machine's own role; *endpoint*
     is another way to the same store.
-    Raises: BaseError (the store's own), where it is no such address.
+    Raises: BaseError (the store's own), ValueError, where it is no such address.
     """
     return S3Store.from_url(
         url,
@@ -259,7 +260,9 @@ def reason(error: BaseException) -> str:
     said = _said(cause := error.__cause__ or error)
     if isinstance(cause, PackshotError) or getattr(cause, "errno", None):
         return said
-    return next((words for code, words in _WORDS.items() if re.search(code, said)), _SILENT)
+    if words := next((words for code, words in _WORDS.items() if re.search(code, said)), None):
+        return words
+    return _SILENT if not said or _UNHEARD.search(said) else said.partition("\n")[0]
 
 
 def _said(error: BaseException) -> str:

@@ -3,11 +3,9 @@
 from typing import NamedTuple
 
 from packshot.storage.folder import StoreUnusable
+from packshot.storage.nodes import OF_SERVERS
 
 LEDGER = "migration"
-OF_SERVERS = ("node", "agreed", "job", "calls_counted", "time_operated")
-"""Tables of what servers that work with a store know of each other: none does with one that was just filled."""
-
 STAYING = (LEDGER, *OF_SERVERS)
 """Tables that are no part of a store: how far its schema is, and those."""
 

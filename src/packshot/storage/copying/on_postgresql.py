@@ -6,8 +6,9 @@ from typing import Any
 
 import asyncpg
 
-from packshot.storage.copying.ends import LEDGER, OF_SERVERS, STAYING, CannotCopy, Table, listed, literals
+from packshot.storage.copying.ends import LEDGER, STAYING, CannotCopy, Table, listed, literals
 from packshot.storage.database import Row
+from packshot.storage.nodes import OF_SERVERS
 from packshot.storage.postgresql import PostgresqlTx
 
 CONNECT_S = 10.0

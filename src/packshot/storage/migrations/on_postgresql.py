@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any, NamedTuple
 
 import asyncpg
+import structlog
 
 from packshot.storage import migrations
 from packshot.storage.folder import StoreUnusable
@@ -44,12 +45,18 @@ _NOT_SERVED = (
     asyncpg.ReadOnlySQLTransactionError,
 )  # fmt: skip
 
+_log = structlog.get_logger("packshot.database")
+
 
 class ServerUnusable(StoreUnusable):
-    """The server cannot be reached, does not let us in or does not serve us, or is none that Packshot works with."""
+    """The server does not let us in or does not serve us, or is none that Packshot works with."""
 
     def __init__(self, url: str, why: str) -> None:
         super().__init__(f"The database {place(url)} cannot be used: {why}")
+
+
+class ServerAway(ServerUnusable):
+    """The server cannot be reached, or does not serve us at this moment: later it may."""
 
 
 class NotAllowed(StoreUnusable):
@@ -164,7 +171,9 @@ async def _migrate(connection: Any) -> list[Applied]:
 
 async def _apply_lacking(connection: Any) -> list[Applied]:
     await connection.execute("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
-    await connection.execute(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")  # others may be at it, and take long
+    if not await connection.fetchval(f"SELECT pg_try_advisory_xact_lock({_ADVISORY_LOCK})"):
+        _log.warning("waiting for another server, which brings the database up to date: it may take long")
+        await connection.execute(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
     await connection.execute(f"SET LOCAL lock_timeout = {LOCK_MS}")
     lacking = migrations.lacking(await version(connection), _steps())
     return [await _apply(connection, step) for step in lacking]
@@ -205,9 +214,9 @@ async def _opened(url: str) -> AsyncIterator[Any]:
     except _NOT_ALLOWED as error:
         raise NotAllowed(url, _said(error)) from error
     except _NOT_SERVED as error:
-        raise ServerUnusable(url, _said(error)) from error
+        raise ServerAway(url, _said(error)) from error
     except (asyncpg.InterfaceError, OSError) as error:
-        raise ServerUnusable(url, "the connection was lost") from error
+        raise ServerAway(url, "the connection was lost") from error
     finally:
         connection.terminate()
 
@@ -219,10 +228,12 @@ async def _connected(url: str) -> Any:
     except ValueError:  # what it says would show a password that is written wrong
         raise ServerUnusable(url, "an address is postgresql://user:password@host/name") from None
     except TimeoutError as error:
-        raise ServerUnusable(url, f"the server does not answer within {CONNECT_S:g} s") from error
+        raise ServerAway(url, f"the server does not answer within {CONNECT_S:g} s") from error
     except asyncpg.InvalidCatalogNameError as error:
         raise ServerUnusable(url, f"{_said(error)}. Make it with CREATE DATABASE ... ENCODING 'UTF8'") from error
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except (*_NOT_SERVED, asyncpg.InternalClientError, OSError) as error:  # the second: none is what the address wants
+        raise ServerAway(url, _said(error)) from error
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise ServerUnusable(url, _said(error)) from error
 
 

@@ -66,6 +66,8 @@ BEGIN
     IF EXISTS (SELECT 1 FROM pg_extension WHERE extname = 'pg_trgm') THEN
         CREATE INDEX image_in_inventory_by_part ON image USING gin (searched gin_trgm_ops) WHERE library = 'inventory';
     END IF;
+EXCEPTION WHEN undefined_object THEN
+    RAISE NOTICE 'no index for searches: %', SQLERRM;
 END
 $$;
 

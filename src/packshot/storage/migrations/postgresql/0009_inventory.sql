@@ -31,6 +31,8 @@ BEGIN
     IF EXISTS (SELECT 1 FROM pg_extension WHERE extname = 'pg_trgm') THEN
         CREATE INDEX inventory_product_by_part ON inventory_product USING gin (searched gin_trgm_ops);
     END IF;
+EXCEPTION WHEN undefined_object THEN
+    RAISE NOTICE 'no index for searches: %', SQLERRM;
 END
 $$;
 

@@ -3,7 +3,6 @@
 -- Each that serves, and when it last said so by the database's clock. `version` is Packshot's.
 CREATE TABLE node (
     id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
-    started_at BIGINT NOT NULL,
     seen_at BIGINT NOT NULL,
     version TEXT COLLATE "C" NOT NULL
 );

@@ -3,7 +3,6 @@
 -- Each that serves, and when it last said so by the database's clock. `version` is Packshot's.
 CREATE TABLE node (
     id TEXT NOT NULL PRIMARY KEY,
-    started_at INTEGER NOT NULL,
     seen_at INTEGER NOT NULL,
     version TEXT NOT NULL
 ) STRICT;
