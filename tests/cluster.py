@@ -12,7 +12,8 @@ import signal
 import socket
 import subprocess
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -204,6 +205,12 @@ class Cluster:
         return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=120, check=False)
 
 
+def at_once(nodes: Sequence[Node], what: Callable[[Node], None]) -> None:
+    """Do that to all of them, beside each other."""
+    with ThreadPoolExecutor(len(nodes)) as threads:
+        list(threads.map(what, nodes))
+
+
 @cache
 def _durable() -> postgres.Server:
     return postgres.start(options="")
@@ -238,8 +245,8 @@ def running(
             port = stack.enter_context(listener).getsockname()[1] if listener else free_port()
             node = Node(place / f"node{number}", port, environment, facts, program, listener)
             stack.push(node.stack)
-            node.start()
             nodes.append(node)
+        at_once(nodes, Node.start)
         url = stack.enter_context(_before(place, nodes))
         yield Cluster(place, url, nodes, database, name, line, store, environment, facts)
 

@@ -161,6 +161,10 @@ class Proxy:
 
     async def _refuse(self) -> None:
         if self._server:
+            # Closed with a connection half taken, asyncio would never let go of that one.
+            for listener in self._server.sockets:
+                self._loop.remove_reader(listener.fileno())
+            await asyncio.sleep(0.01)
             self._server.close()
             self._server = None
         await self._cut()
@@ -184,7 +188,9 @@ class Proxy:
 
     async def _served(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # A task of our own: asyncio's logs what it is cancelled with.
-        await asyncio.wait([self._aside(self._serve_one(reader, writer))])
+        task = self._aside(self._serve_one(reader, writer))
+        task.add_done_callback(lambda _: writer.transport.abort())  # also where it was cancelled before it began
+        await asyncio.wait([task])
 
     async def _serve_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(*_BROKEN), self._tracked(writer):

@@ -61,13 +61,13 @@ def _refuse_connections_to_the_database(there: Cluster, chance: Random) -> None:
 
 def _slow_the_database_down(there: Cluster, chance: Random) -> None:
     there.line.slow(wait_s=0.02)
-    _pause(chance, 0.5, 1.5)
+    _pause(chance, 0.3, 1)
     there.line.slow()
 
 
 def _freeze_the_database(there: Cluster, chance: Random) -> None:
     there.line.freeze()
-    _pause(chance, 0.2, 1.5)
+    _pause(chance, 0.2, 1)
     there.line.slow()
 
 
@@ -80,7 +80,7 @@ def _refuse_connections_to_the_bucket(there: Cluster, chance: Random) -> None:
 def _bucket_with(fault: Fault) -> Disaster:
     def happen(there: Cluster, chance: Random) -> None:
         there.store.have(replace(fault, chance=0.5), *DELETIONS)
-        _pause(chance, 0.4, 1.2)
+        _pause(chance, 0.3, 0.8)
         there.store.have(*DELETIONS)
 
     return happen
@@ -121,7 +121,7 @@ def _rage(there: Cluster, chance: Random, them: Mapping[str, Disaster], seconds:
         for name in chance.sample(sorted(them), len(them)):
             them[name](there, chance)
             happened[name] += 1
-            _pause(chance, 0.1, 0.8)
+            _pause(chance, 0.05, 0.4)
         if time.monotonic() > end:
             return happened
 

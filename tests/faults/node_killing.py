@@ -20,7 +20,7 @@ from threading import Event
 from typing import Any
 
 import cluster
-from cluster import Cluster
+from cluster import Cluster, Node
 from faults import leftovers
 from faults.disasters import TICK_S, Happening
 from faults.node_load import Guest, UnclearLine, visit
@@ -141,9 +141,8 @@ def _restoring(there: Cluster) -> Callable[[str, int | str], bool | None]:
 def check(storm: Storm, receiver: Receiver) -> None:
     """With all nodes stopped and started once more: nothing is under way any longer. Raises: Broken."""
     there, figures = storm.cluster, storm.figures
-    for node in there.nodes:
-        node.stop()
-        node.start()
+    cluster.at_once(there.nodes, Node.stop)
+    cluster.at_once(there.nodes, Node.start)
     found, ids, broken = held(there.ask)
     visitors = [guest.visitor for guest in storm.guests]
     for guest in storm.guests:
@@ -160,8 +159,7 @@ def check(storm: Storm, receiver: Receiver) -> None:
     figures.events, figures.doubled = sum(map(len, heard.values())), len(receiver.letters)
     figures.doubled -= figures.events
     broken += untold(visitors, heard) + out_of_order(receiver.letters)
-    for node in there.nodes:
-        node.stop()
+    cluster.at_once(there.nodes, Node.stop)
     broken += there.wrong + [wrong for node in there.nodes for wrong in node.wrong]
     verified = there.run_as_nodes_do("verify", "--full")
     broken += [verified.stdout + verified.stderr] if verified.returncode else []

@@ -27,6 +27,7 @@ from receiver import receiving, told
 from serving import PACKSHOT, Server, serving
 
 QUICK = {"PACKSHOT_UPKEEP_EVERY_S": "1"}
+PRIVATE = {"PACKSHOT_OUTBOUND_ALLOW_PRIVATE": "true"}
 
 
 class Store:
@@ -70,6 +71,14 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path, postgres.shared())
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, list[Server]]]:
+    """A store with three nodes, for tests that leave them as they are."""
+    store = Store(tmp_path_factory.mktemp("shared"), postgres.shared())
+    with store.serving(store.make(), "one", "two", "three", **QUICK, **PRIVATE) as nodes:
+        yield store, nodes
+
+
 def call(server: Server, method: str, **params: Any) -> Any:
     answer = httpx.post(f"{server.webhook_url}{method}", json=params, timeout=30)
     assert answer.status_code == 200, answer.text
@@ -99,13 +108,13 @@ def until(holds: Callable[[], bool], seconds: float = 20) -> None:
         time.sleep(0.05)
 
 
-def test_what_one_node_does_all_others_show_at_once(store: Store) -> None:
-    with store.serving(store.make(), "one", "two", "three") as (one, two, three):
-        image = add_image(one)
-        shown = [get(server, image["detailUrl"]).content for server in (two, three)]
-        listed = call(two, "catalog.productImage.list", productId=image["productId"])["productImages"]
-        call(three, "catalog.productImage.delete", productId=image["productId"], id=image["id"])
-        gone = [get(server, image["detailUrl"]).status_code for server in (one, two)]
+def test_what_one_node_does_all_others_show_at_once(shared: tuple[Store, list[Server]]) -> None:
+    one, two, three = shared[1]
+    image = add_image(one)
+    shown = [get(server, image["detailUrl"]).content for server in (two, three)]
+    listed = call(two, "catalog.productImage.list", productId=image["productId"])["productImages"]
+    call(three, "catalog.productImage.delete", productId=image["productId"], id=image["id"])
+    gone = [get(server, image["detailUrl"]).status_code for server in (one, two)]
 
     assert shown == [png(), png()]
     assert [one["id"] for one in listed] == [image["id"]]
@@ -144,23 +153,20 @@ def test_decision_9_calls_and_running_times_count_over_all_nodes(store: Store) -
     )
 
 
-def test_a_round_of_upkeep_is_done_once_for_all_nodes(store: Store) -> None:
-    with store.serving(store.make(), "one", "two", "three", **QUICK) as nodes:
+def test_a_round_of_upkeep_is_done_once_for_all_nodes(shared: tuple[Store, list[Server]]) -> None:
+    store, nodes = shared
 
-        def rounds() -> float:
-            return sum(metric(node, "packshot_upkeep_rounds") for node in nodes)
+    def rounds() -> float:
+        return sum(metric(node, "packshot_upkeep_rounds") for node in nodes)
 
-        until(lambda: rounds() >= 1)
-        began, before = time.monotonic(), rounds()
-        time.sleep(4)
-        done, passed_s = rounds() - before, time.monotonic() - began
-        begun, known = int(store.ask("SELECT times FROM job WHERE name = 'upkeep'")), rounds()
+    until(lambda: rounds() >= 1)
+    began, before = time.monotonic(), rounds()
+    time.sleep(3)
+    done, passed_s = rounds() - before, time.monotonic() - began
+    begun, known = int(store.ask("SELECT times FROM job WHERE name = 'upkeep'")), rounds()
 
     assert 1 <= done <= passed_s + 1  # of three that each did their own it would be three times as many
     assert known - 1 <= begun <= known + 1
-
-
-PRIVATE = {"PACKSHOT_OUTBOUND_ALLOW_PRIVATE": "true"}
 
 
 def add_product(server: Server) -> int:
@@ -173,19 +179,22 @@ def listen(store: Store, url: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-async def test_events_are_sent_once_and_in_the_order_of_their_product_though_three_nodes_look(store: Store) -> None:
-    def change(nodes: list[Server]) -> None:
+async def test_events_are_sent_once_and_in_the_order_of_their_product_though_three_nodes_look(
+    shared: tuple[Store, list[Server]],
+) -> None:
+    store, nodes = shared
+
+    def change() -> None:
         ids = [add_product(nodes[0]) for _ in range(3)]
         for number in range(5):
             for at, product_id in enumerate(ids):
                 call(nodes[(at + number) % 3], "catalog.product.update", id=product_id, fields={"name": f"{number}"})
 
     async with receiving() as receiver:
-        with store.serving(store.make(), "one", "two", "three", **PRIVATE) as nodes:
-            await asyncio.to_thread(listen, store, receiver.url)
-            await asyncio.to_thread(change, nodes)
-            await told(receiver, 18)
-            await asyncio.sleep(1.5)  # another node would look again by now
+        await asyncio.to_thread(listen, store, receiver.url)
+        await asyncio.to_thread(change)
+        await told(receiver, 18)
+        await asyncio.sleep(1.5)  # another node would look again by now
 
     by_product: dict[str, list[int]] = {}
     for letter in receiver.letters:
@@ -331,13 +340,3 @@ def test_doctor_names_the_nodes_that_were_seen_and_a_stopped_one_is_gone(store: 
     assert counts == [2, 1, 0]
     assert "servers seen within a minute: none" in none.stdout
     assert [done.returncode for done in (both, one, none)] == [0, 0, 0], both.stdout
-
-
-def test_the_nodes_stop_one_by_one_and_start_again_without_a_call_that_fails(store: Store) -> None:
-    facts = store.make()
-    with store.serving(facts, "one") as (one,):
-        image = add_image(one)
-        for _ in range(2):
-            with store.serving(facts, "two") as (two,):
-                assert get(two, image["detailUrl"]).content == png()
-            assert get(one, image["detailUrl"]).content == png()
