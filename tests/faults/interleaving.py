@@ -29,7 +29,7 @@ from packshot.domain.errors import Conflict, PackshotError, Unavailable
 from packshot.services import images, originals, scrub
 from packshot.services.core import Core
 from packshot.storage.blobs import Bytes, Staged
-from packshot.storage.database import Database, Work
+from packshot.storage.database import Database, Dialect, Work
 from packshot.storage.sqlite import SqliteTx
 
 _SHARED = re.compile(r"\b(?:blob|image|trash|deletion|hold)\b")
@@ -99,6 +99,8 @@ class Steps:
 
 class Rows:
     """The database as one actor has it."""
+
+    dialect: Dialect = "sqlite"
 
     def __init__(self, steps: Steps) -> None:
         self._steps = steps

@@ -10,25 +10,17 @@ import pictures
 from build import Clock, make_image, make_product
 from moments import dooming
 from packshot.domain.access import Principal
-from packshot.domain.errors import Conflict, InvalidValue, NotFound, StoreFull, Unauthenticated
+from packshot.domain.errors import Conflict, InvalidValue, NotFound, Unauthenticated
 from packshot.services import access, accounts, images, setup, users
 from packshot.services.core import Core
 from packshot.services.setup import Seed
 from packshot.storage import accounts as rows
-from packshot.storage.database import Tx
 
 
 async def room(core: Core, account_id: int, more_bytes: int) -> bool:
     """Whether the account has room for so many more bytes."""
 
-    async def work(tx: Tx) -> None:
-        await accounts.require_room(tx, account_id, more_bytes)
-
-    try:
-        await core.db.write(work)
-    except StoreFull:
-        return False
-    return True
+    return await core.db.write(lambda tx: rows.has_room(tx, account_id, more_bytes))
 
 
 async def test_a_second_account_has_everything_that_the_first_one_has(core: Core, seed: Seed) -> None:

@@ -150,7 +150,7 @@ async def test_nothing_that_a_backup_needs_is_deleted_while_it_runs(
         assert await dooming(at_once, clock) == 1
         reaped.append(await reaping(at_once, clock))
 
-    made = await place.back_up(core=with_moments(at_once, before_stream=delete_for_good))
+    made = await place.back_up(core=with_moments(at_once, before_scan=delete_for_good))
 
     assert reaped == [0]
     assert made.blobs.lost == ()

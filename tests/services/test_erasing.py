@@ -293,7 +293,7 @@ async def test_older_generations_of_the_bytes_go_too_whatever_holds_them(
     async def erased() -> None:
         renewed.append(await erase(core, admin, again.id, folder))
 
-    held = with_moments(core, before_stream=erased)
+    held = with_moments(core, before_scan=erased)
     await backup.back_up(held, home_of(core, folder), folder.parent / "backups", None, lambda *_: None)
 
     assert renewed
@@ -503,7 +503,7 @@ async def test_a_backup_that_is_being_made_is_told_of(core: Core, admin: Princip
     async def look() -> None:
         told.extend((await erasing.find_copies(core, Sought(admin.account_id, setup.ACCOUNT, image.id), [])).told)
 
-    held = with_moments(core, before_stream=look)
+    held = with_moments(core, before_scan=look)
     await backup.back_up(held, home_of(core, folder), folder.parent / "backups", None, lambda *_: None)
 
     assert len(told) == 1

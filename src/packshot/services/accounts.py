@@ -2,11 +2,10 @@
 
 from packshot.domain.access import AccountState
 from packshot.domain.accounts import Account
-from packshot.domain.errors import NotFound, StoreFull
+from packshot.domain.errors import NotFound
 from packshot.services.access import account_called
 from packshot.services.core import Core
 from packshot.storage import accounts
-from packshot.storage.database import Tx
 
 
 async def of_accounts(core: Core) -> list[Account]:
@@ -28,9 +27,3 @@ async def set_quota(core: Core, name: str, quota_bytes: int | None) -> None:
     """
     account_id = await account_called(core, name)
     await core.db.write(lambda tx: accounts.set_quota(tx, account_id, quota_bytes))
-
-
-async def require_room(tx: Tx, account_id: int, more_bytes: int) -> None:
-    """Refuse bytes with which the account's live blobs would pass its quota. Raises: StoreFull."""
-    if not await accounts.has_room(tx, account_id, more_bytes):
-        raise StoreFull

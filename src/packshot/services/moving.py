@@ -144,11 +144,11 @@ async def _require_unused(source: Home, target: Home, shelf: Shelf) -> None:
             raise CannotMove(f"{target.blobs_url} holds originals already: name an empty place")
 
 
-async def _require_room(reads: Reads, target: Home, shelf: Shelf) -> None:
+async def _require_room(rows: Reads, target: Home, shelf: Shelf) -> None:
     """Raises: CannotMove."""
     if target.blobs_url:
         return
-    _, needed_bytes = await moves.count_needed(reads)
+    _, needed_bytes = await moves.count_needed(rows)
     for shard in SHARDS:
         needed_bytes -= sum((await shelf.sizes(shard)).values())
     free_bytes = shutil.disk_usage(target.folder).free
@@ -180,13 +180,13 @@ async def _bring_all(
 
 
 async def _bring(
-    reads: Reads, source: BlobStore, shelf: Shelf, told: Told, *, full: bool = False, damaged: Collection[str] = ()
+    rows: Reads, source: BlobStore, shelf: Shelf, told: Told, *, full: bool = False, damaged: Collection[str] = ()
 ) -> tuple[Brought, list[BlobRow]]:
     """Copy the originals that rows name and the shelf lacks; returns the lost ones, too.
 
     *damaged*: keys whose bytes on the shelf are known to be wrong.
     """
-    total, _ = await moves.count_needed(reads)
+    total, _ = await moves.count_needed(rows)
     seen = copied = copied_bytes = 0
     lost: list[BlobRow] = []
     words: list[str] = []
@@ -209,12 +209,12 @@ async def _bring(
 
     for shard in SHARDS:
         there, after = await shelf.sizes(shard), ""
-        while batch := await moves.of_shard(reads, shard, after, BATCH):
+        while batch := await moves.of_shard(rows, shard, after, BATCH):
             after = batch[-1].key
             found = await asyncio.gather(*(bring(blob, there.get(blob.key)) for blob in batch))
             for blob, wrong in zip(batch, found, strict=True):
                 if wrong:
-                    shown = ", ".join(await images.of_blob(reads, blob.id, SHOWN))
+                    shown = ", ".join(await images.of_blob(rows, blob.id, SHOWN))
                     lost.append(blob)
                     words.append(f"blob {blob.key} {wrong} ({shown or 'no image'})")
     return Brought(total, copied, copied_bytes, tuple(words)), lost

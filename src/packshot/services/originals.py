@@ -18,9 +18,9 @@ from packshot.domain.originals import Header, ImageLimits, Looks, NewBlob, check
 from packshot.imaging.jobs import Examine
 from packshot.imaging.probe import probe
 from packshot.imaging.process import sealed
-from packshot.services import accounts, scrub
+from packshot.services import scrub
 from packshot.services.core import Core
-from packshot.storage import blob_rows
+from packshot.storage import accounts, blob_rows
 from packshot.storage.blob_rows import StoredBlob
 from packshot.storage.blobs import Bytes, Staged, new_key
 from packshot.storage.database import Tx
@@ -295,13 +295,11 @@ async def _point(
 
 async def _same_without_room(tx: Tx, account_id: int, blob: NewBlob) -> StoredBlob | None:
     """Where there is no room for it: the same bytes, if it was them that took it meanwhile. Raises: StoreFull."""
-    try:
-        await accounts.require_room(tx, account_id, blob.size_bytes)
-    except StoreFull:
-        if same := await blob_rows.hold_live(tx, account_id, blob.digest):
-            return same
-        raise
-    return None
+    if await accounts.has_room(tx, account_id, blob.size_bytes):
+        return None
+    if same := await blob_rows.hold_live(tx, account_id, blob.digest):
+        return same
+    raise StoreFull
 
 
 async def _live(tx: Tx, account_id: int, one: _Brought, current: StoredBlob | None, now: int) -> tuple[int, str | None]:
