@@ -13,7 +13,7 @@ from packshot.cli.printed import program, quoted
 from packshot.cli.serve import DEFAULT_DATA
 from packshot.config import Settings
 from packshot.services import backup as backups
-from packshot.services.backup import Copied
+from packshot.services.copies import Copied
 from packshot.storage.folder import KEY_FILE
 from packshot.storage.homes import Home
 

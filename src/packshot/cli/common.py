@@ -28,8 +28,9 @@ Result = TypeVar("Result")
 Choice = TypeVar("Choice")
 
 EXIT_USAGE = 2
-WHOLE_STORE_S = 3_600
 EXIT_TRY_AGAIN = 75
+
+WHOLE_STORE_S = 3_600
 
 _SHOWN_BY = {
     "account": "account list", "user": "user list", "webhook": "webhook list", "application": "app list",

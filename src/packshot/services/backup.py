@@ -18,7 +18,7 @@ import msgspec
 from packshot import __version__
 from packshot.domain.errors import StoreFull, Unavailable
 from packshot.services import keyring
-from packshot.services.copies import AT_ONCE, copy_blob, held
+from packshot.services.copies import AT_ONCE, Copied, copy_blob, held
 from packshot.services.core import Core
 from packshot.storage import backup as rows
 from packshot.storage import blob_rows, copying, erasing, homes, images, marks, migrations, snapshots, targets
@@ -42,18 +42,6 @@ _SECOND = 1_000_000
 
 Told = Callable[[str, int, int], None]
 """Hears what is being copied, how much of it is done, and how much there is."""
-
-
-class Copied(msgspec.Struct, frozen=True):
-    """How many blobs were there to copy, how many were copied and how large those are, and which are lost.
-
-    `lost`: sentences about blobs whose bytes are missing or are not those that their names say.
-    """
-
-    blobs: int = 0
-    copied: int = 0
-    copied_bytes: int = 0
-    lost: tuple[str, ...] = ()
 
 
 class Backup(msgspec.Struct, frozen=True):

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
+import msgspec
 import structlog
 
 from packshot.domain.errors import PackshotError
@@ -28,6 +29,18 @@ SMALL_BYTES = 1024 * 1024
 _SECOND = 1_000_000
 
 _log = structlog.get_logger("packshot.copies")
+
+
+class Copied(msgspec.Struct, frozen=True):
+    """How many blobs were there to copy, how many were copied and how large those are, and which are lost.
+
+    `lost`: sentences about live blobs whose bytes are missing or are not those that their names say.
+    """
+
+    blobs: int = 0
+    copied: int = 0
+    copied_bytes: int = 0
+    lost: tuple[str, ...] = ()
 
 
 @asynccontextmanager

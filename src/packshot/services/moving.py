@@ -14,7 +14,7 @@ import msgspec
 
 from packshot.domain.errors import StoreFull, Unavailable
 from packshot.services import scrub
-from packshot.services.copies import AT_ONCE, copy_blob, held
+from packshot.services.copies import AT_ONCE, Copied, copy_blob, held
 from packshot.services.core import Core
 from packshot.storage import blob_rows, copying, homes, images, marks, moves, snapshots
 from packshot.storage.blob_rows import BlobRow
@@ -41,24 +41,12 @@ class CannotMove(StoreUnusable):
     """The store cannot be moved; the message says why. The new home is as it was, but for originals."""
 
 
-class Brought(msgspec.Struct, frozen=True):
-    """How many originals are there to move, how many were copied now and how large those are, and which are lost.
-
-    `lost`: sentences about originals that are live and that the new home does not have as they were stored.
-    """
-
-    blobs: int = 0
-    copied: int = 0
-    copied_bytes: int = 0
-    lost: tuple[str, ...] = ()
-
-
 class Moved(msgspec.Struct, frozen=True):
     """How many rows were moved, and what became of originals. `is_last`: no server was at work on the old home."""
 
     rows: int
     images: int
-    blobs: Brought
+    blobs: Copied
     is_last: bool
 
 
@@ -161,7 +149,7 @@ async def _require_room(rows: Reads, target: Home, shelf: Shelf) -> None:
 
 async def _bring_all(
     blobs: BlobStore, ends: tuple[Home, Home], shelf: Shelf, told: Told, damaged: list[BlobRow]
-) -> tuple[dict[str, Digest], Brought]:
+) -> tuple[dict[str, Digest], Copied]:
     """Copy all rows, then what originals they name that are not there yet; lost ones are marked as corrupt.
 
     *damaged*: those whose bytes in the new home were found to be wrong: they are not read again while rows are locked.
@@ -181,7 +169,7 @@ async def _bring_all(
 
 async def _bring(
     rows: Reads, source: BlobStore, shelf: Shelf, told: Told, *, full: bool = False, damaged: Collection[str] = ()
-) -> tuple[Brought, list[BlobRow]]:
+) -> tuple[Copied, list[BlobRow]]:
     """Copy the originals that rows name and the shelf lacks; returns the lost ones, too.
 
     *damaged*: keys whose bytes on the shelf are known to be wrong.
@@ -217,7 +205,7 @@ async def _bring(
                     shown = ", ".join(await images.of_blob(rows, blob.id, SHOWN))
                     lost.append(blob)
                     words.append(f"blob {blob.key} {wrong} ({shown or 'no image'})")
-    return Brought(total, copied, copied_bytes, tuple(words)), lost
+    return Copied(total, copied, copied_bytes, tuple(words)), lost
 
 
 async def _is_well(blob: BlobRow, shelf: Shelf, there: int, *, full: bool) -> bool:
